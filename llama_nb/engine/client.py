@@ -1,0 +1,300 @@
+"""The kernel's side of the generator: start it, submit, cancel, close. Never imports torch.
+
+All of it runs in llama_nb's own event loop, the single owner of this state. A process that dies ends every open
+request with an error that carries the last lines of its log; the next request starts a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from llama_nb.engine.protocol import (
+    Cancel,
+    Command,
+    Done,
+    Event,
+    Failed,
+    FrameError,
+    FrameReader,
+    Loading,
+    Piece,
+    Prefilled,
+    Ready,
+    Start,
+    Submit,
+    frame,
+)
+from llama_nb.errors import EngineError, LlamaError, NotSupported, by_name
+
+log = logging.getLogger("llama_nb")
+
+SILENCE_S = 180.0  # a generator that owes an answer and says nothing for so long is taken for dead
+LOG_TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the generator is: "idle" (not started), "loading", "ready" or "failed"; `fraction` of the loading."""
+
+    phase: Literal["idle", "loading", "ready", "failed"]
+    detail: str = ""
+    fraction: float | None = None
+
+
+class Engine:
+    """One generator process for one checkpoint.
+
+    Every method but `close` is to be called in llama_nb's event loop.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self._ids = itertools.count(1)
+        self._process: _Process | None = None
+        self._starting: asyncio.Lock = asyncio.Lock()
+        self.status = Status("idle")
+        self.dropped_events = 0
+
+    @property
+    def ready(self) -> Ready | None:
+        """What the running generator said of itself; None while there is none."""
+        return self._process.ready if self._process is not None else None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the supervisor, whose child the generator is."""
+        return self._process.pid if self._process is not None else None
+
+    async def load(self) -> Ready:
+        """Starts the generator unless it runs, and waits until the model is loaded.
+
+        Raises:
+            CheckpointError: the checkpoint cannot be loaded.
+            EngineError: the process could not be started, or died.
+        """
+        async with self._starting:
+            if self._process is None or self._process.dead:
+                self._process = _Process(self, self._start)
+            return await asyncio.shield(self._process.loaded)
+
+    async def answer(self, request: Submit) -> AsyncIterator[Piece | Prefilled | Done]:
+        """The events of one request, the last of them `Done`; closing the iterator cancels the request.
+
+        `request.id` is replaced by one of our own.
+        """
+        request = msgspec.structs.replace(request, id=next(self._ids))
+        await self.load()
+        process = self._process
+        assert process is not None, "it was loaded"
+        events = process.open(request)
+        finished = False
+        try:
+            while not finished:
+                event = await events.get()
+                finished = isinstance(event, Done | Failed)
+                if isinstance(event, Failed):
+                    raise by_name(event.kind)(event.message)
+                yield event
+        finally:
+            process.forget(request.id, cancel=not finished)
+
+    def close(self) -> None:
+        """Ends the process; open requests end with an error. Any thread may call this; the next request restarts."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.end("the generator was unloaded")
+        self.status = Status("idle")
+
+
+class _Process:
+    """A started generator: its pipe, its log, and the requests that are open on it."""
+
+    def __init__(self, engine: Engine, start: Start) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[int, asyncio.Queue[Piece | Prefilled | Done | Failed]] = {}
+        self._heard = time.monotonic()
+        self.loaded: asyncio.Future[Ready] = self._loop.create_future()
+        self.loaded.add_done_callback(lambda loaded: loaded.cancelled() or loaded.exception())  # no "never retrieved"
+        self.ready: Ready | None = None
+        self.dead = False
+        engine.status = Status("loading", "starting the generator", 0.0)
+        self._folder = Path(tempfile.mkdtemp(prefix="llama_nb-"))
+        self._log = self._folder / "generator.log"
+        self._pipe, self._life, self._supervisor = _spawn(self._log)
+        self._outbox: asyncio.Queue[Command] = asyncio.Queue()
+        self._tasks = [self._loop.create_task(work) for work in (self._receive(), self._send(), self._watch_silence())]
+        self._outbox.put_nowait(start)
+
+    @property
+    def pid(self) -> int:
+        return self._supervisor.pid
+
+    def open(self, request: Submit) -> asyncio.Queue[Piece | Prefilled | Done | Failed]:
+        """Submits `request`; its events will come in the queue."""
+        events = self._open[request.id] = asyncio.Queue()
+        if self.dead:
+            events.put_nowait(Failed(request.id, "EngineError", self._engine.status.detail))
+        self._heard = time.monotonic()
+        self._outbox.put_nowait(request)
+        return events
+
+    def forget(self, request_id: int, *, cancel: bool) -> None:
+        self._open.pop(request_id, None)
+        if cancel and not self.dead:
+            self._outbox.put_nowait(Cancel(request_id))
+
+    def end(self, reason: str) -> None:
+        """Kills the process; callable from any thread, also when our loop has gone."""
+        with contextlib.suppress(OSError):
+            self._life.shutdown(socket.SHUT_RDWR)  # the supervisor kills the ranks and ends
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._mourn, EngineError(f"{reason}."), "idle")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._supervisor.wait(timeout=5)
+
+    async def _receive(self) -> None:
+        reader = FrameReader()
+        try:
+            while data := await self._loop.sock_recv(self._pipe, 1 << 20):
+                self._heard = time.monotonic()
+                for events in reader.events(data):
+                    for event in events:
+                        self._dispatch(event)
+        except FrameError as error:
+            self._mourn(EngineError(f"The generator sent something that is no frame: {error}."))
+        except OSError:
+            pass  # the other end is gone: the same as the end of the stream
+        if not self.dead:
+            self._mourn(await self._post_mortem())
+
+    async def _send(self) -> None:
+        while True:
+            command = await self._outbox.get()
+            try:
+                await self._loop.sock_sendall(self._pipe, frame(command))
+            except FrameError as error:
+                assert isinstance(command, Submit), "only a dialog can be so large"
+                self._dispatch(Failed(command.id, "BadRequest", f"The dialog is too large: {error}."))
+            except OSError:
+                return  # `_receive` sees the end as well, and tells why
+
+    async def _watch_silence(self) -> None:
+        while True:
+            await asyncio.sleep(5)
+            waiting = bool(self._open) or not self.loaded.done()
+            if waiting and time.monotonic() - self._heard > SILENCE_S:
+                self._mourn(EngineError(f"The generator has said nothing for {SILENCE_S:.0f} s and was ended."))
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, Loading):
+            self._engine.status = Status("loading", event.stage, event.fraction)
+        elif isinstance(event, Ready):
+            self.ready = event
+            self._engine.status = Status("ready", f"{event.device}, {event.dtype}", None)
+            self.loaded.set_result(event)
+        elif event.id is None:
+            self._mourn(by_name(event.kind)(event.message))
+        elif event.id in self._open:
+            self._open[event.id].put_nowait(event)
+        else:
+            self._engine.dropped_events += 1
+
+    async def _post_mortem(self) -> LlamaError:
+        """Why the pipe ended: the supervisor's line, and what the process wrote last."""
+        try:
+            report = await asyncio.wait_for(self._loop.sock_recv(self._life, 4096), timeout=2)
+        except (OSError, TimeoutError):
+            report = b""
+        cause = report.decode() or "its supervisor is gone"
+        tail = _last_lines(self._log)
+        return EngineError(f"The generator died: {cause}. The next question starts it anew." + tail)
+
+    def _mourn(self, error: LlamaError, phase: Literal["idle", "failed"] = "failed") -> None:
+        """The process is no more: everybody who waits is told, and everything it held is given back."""
+        if self.dead:
+            return
+        self.dead = True
+        if self._engine._process in (self, None):
+            self._engine.status = Status(phase, str(error))
+        if not self.loaded.done():
+            self.loaded.set_exception(error)
+        for request_id, events in self._open.items():
+            events.put_nowait(Failed(request_id, type(error).__name__, str(error)))
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        self._pipe.close()
+        self._life.close()
+        # Reaped beside the loop: the supervisor may need a moment to kill its ranks.
+        self._loop.run_in_executor(None, self._bury)
+
+    def _bury(self) -> None:
+        try:
+            self._supervisor.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._supervisor.pid, signal.SIGKILL)
+            self._supervisor.wait(timeout=5)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _spawn(log_file: Path) -> tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]:
+    """Our ends of the pipe and of the life pipe, and the supervisor that holds the others."""
+    if sys.platform == "win32":
+        raise NotSupported("llama_nb runs its generator on Linux and macOS; on Windows, use it inside WSL.")
+    pipe, rank_end = socket.socketpair()
+    life, supervisor_end = socket.socketpair()
+    command = [sys.executable, "-P", "-m", "llama_nb.engine.supervisor"]
+    command += [str(supervisor_end.fileno()), str(rank_end.fileno()), str(os.getpid()), str(log_file)]
+    with log_file.open("wb") as output, rank_end, supervisor_end:
+        supervisor = subprocess.Popen(
+            command,
+            pass_fds=[rank_end.fileno(), supervisor_end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=_environment(),
+        )
+    pipe.setblocking(False)
+    life.setblocking(False)
+    return pipe, life, supervisor
+
+
+def _environment() -> dict[str, str]:
+    """The kernel's, with our package found as it was found here, and threads that wait without spinning."""
+    package_parent = Path(__file__).parents[2]
+    # An installed package is found anyway, and its neighbours are not to hide modules of the standard library.
+    found = package_parent.name in ("site-packages", "dist-packages")
+    paths = ["" if found else str(package_parent), os.environ.get("PYTHONPATH", "")]
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+
+
+def _last_lines(log_file: Path) -> str:
+    with contextlib.suppress(OSError):
+        lines = log_file.read_text("utf-8", "replace").splitlines()[-LOG_TAIL_LINES:]
+        if lines:
+            return "\nThe last lines of its log:\n" + "\n".join(lines)
+    return ""

@@ -1,0 +1,270 @@
+"""The door of the generator's process: frames in, frames out. `python -m llama_nb.engine.worker PIPE SUPERVISOR`.
+
+Everything that a request can provoke is caught here and becomes that request's one final event. Standard output and
+error are a log file. torch is imported only once the first command says what to load.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from llama_nb.engine.protocol import (
+    Cancel,
+    Command,
+    Event,
+    Failed,
+    FrameReader,
+    Loading,
+    Prefilled,
+    Ready,
+    Start,
+    Submit,
+    frame,
+)
+from llama_nb.errors import BadRequest, ContextOverflow, LlamaError
+
+if TYPE_CHECKING:
+    import torch
+
+    from llama_nb.engine.runner import Runner
+    from llama_nb.engine.scheduler import Sequence
+    from llama_nb.prompt_format.encode import DialogEncoder
+
+log = logging.getLogger("llama_nb.worker")
+
+STOP_REASONS = {"<|eot_id|>": "end_of_turn", "<|eom_id|>": "end_of_message", "<|end_of_text|>": "end_of_turn"}
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt of the kernel is not meant for us
+    pipe, supervisor = int(sys.argv[1]), int(sys.argv[2])
+    _die_with_parent(supervisor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    connection = Connection(socket.socket(fileno=pipe))
+    try:
+        start = connection.wait()
+        assert isinstance(start, Start), "the first command says what to load"
+        generator = _load(start, connection)
+        generator.serve()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        log.info("the kernel has closed the pipe")
+
+
+def _die_with_parent(supervisor: int) -> None:
+    """The supervisor's death is ours: by a signal on Linux, and by looking at our parent everywhere."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == supervisor:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getppid() != supervisor:  # it died before we asked for the signal
+        os._exit(1)
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
+
+
+class Connection:
+    """Our end of the pipe: commands as they come, events as frames."""
+
+    def __init__(self, pipe: socket.socket) -> None:
+        self._pipe = pipe
+        self._reader = FrameReader()
+        self._commands: list[Command] = []
+
+    def wait(self) -> Command:
+        """The next command, however long it takes. EOFError: there will be none."""
+        while not self._commands:
+            self._receive()
+        return self._commands.pop(0)
+
+    def poll(self) -> Command | None:
+        """The next command if one is there."""
+        while not self._commands and select.select([self._pipe], [], [], 0)[0]:
+            self._receive()
+        return self._commands.pop(0) if self._commands else None
+
+    def send(self, events: list[Event]) -> None:
+        if events:
+            self._pipe.sendall(frame(events))
+
+    def _receive(self) -> None:
+        data = self._pipe.recv(1 << 20)
+        if not data:
+            raise EOFError
+        self._commands += self._reader.commands(data)
+
+
+def _load(start: Start, connection: Connection) -> Generator:
+    """The generator for what `start` names. A failure is told to the kernel, and is the end of this process."""
+    began = time.monotonic()
+
+    def progress(stage: str, fraction: float) -> None:
+        connection.send([Loading(stage, fraction)])
+
+    try:
+        progress("starting torch", 0.0)
+        import torch
+
+        from llama_nb.engine import checkpoint
+        from llama_nb.engine.runner import Runner
+        from llama_nb.prompt_format.encode import DialogEncoder
+
+        device = _device(start.device)
+        dtype = None if start.dtype == "auto" else getattr(torch, start.dtype)
+        model, tokenizer = checkpoint.load(
+            Path(start.checkpoint), device=device, dtype=dtype, max_seq_len=start.max_seq_len, progress=progress
+        )
+        dtype = model.norm.weight.dtype
+        runner = Runner(model, device, dtype)
+        ready = Ready(
+            device=str(device),
+            dtype=str(dtype).removeprefix("torch."),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            max_seq_len=model.args.max_seq_len,
+            load_s=time.monotonic() - began,
+            control=tokenizer.special_tokens,
+        )
+    except Exception as error:
+        log.exception("the checkpoint could not be loaded")
+        connection.send([_failure(None, error)])
+        _exit_quietly()
+    connection.send([ready])
+    return Generator(connection, runner, DialogEncoder(tokenizer), ready.max_seq_len)
+
+
+def _device(wanted: str) -> torch.device:
+    import torch
+
+    if wanted == "auto":
+        wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise BadRequest(f"device `{wanted}` was asked for, but torch {torch.__version__} sees no CUDA device here.")
+    return torch.device(wanted)
+
+
+def _exit_quietly() -> NoReturn:
+    # The kernel has the reason; the interpreter's own farewell would take a second with torch loaded.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+class Generator:
+    """Serves requests: one step for whoever runs, then a look at the pipe."""
+
+    def __init__(self, connection: Connection, runner: Runner, encoder: DialogEncoder, max_seq_len: int) -> None:
+        from llama_nb.engine.scheduler import Scheduler
+
+        self._connection = connection
+        self._runner = runner
+        self._encoder = encoder
+        self._max_seq_len = max_seq_len
+        self._scheduler = Scheduler()
+
+    def serve(self) -> NoReturn:
+        """Until the pipe ends, which raises EOFError."""
+        while True:
+            command = self._connection.wait() if self._scheduler.idle else self._connection.poll()
+            if command is not None:
+                self._connection.send(self._obey(command))
+            elif not self._scheduler.idle:
+                self._connection.send(self._step(self._scheduler.next()))
+
+    def _obey(self, command: Command) -> list[Event]:
+        if isinstance(command, Submit):
+            try:
+                self._scheduler.add(self._sequence(command))
+            except Exception as error:
+                return [_failure(command.id, error)]
+        elif isinstance(command, Cancel):
+            sequence = self._scheduler.find(command.id)
+            if sequence is not None:
+                return self._finish(sequence, "out_of_tokens")
+        return []
+
+    def _sequence(self, request: Submit) -> Sequence:
+        from llama_nb.engine.scheduler import Sequence
+        from llama_nb.prompt_format.detokenize import Detokenizer
+
+        prompt = self._encoder.encode(request.dialog)
+        room = self._max_seq_len - len(prompt)
+        if room < 1:
+            raise ContextOverflow(
+                f"The prompt has {len(prompt):,} tokens, the context of this model holds {self._max_seq_len:,} "
+                "(prompt and answer together). Shorten the prompt, or begin a new conversation."
+            )
+        wanted = request.max_tokens or room
+        return Sequence(request, prompt, min(wanted, room), Detokenizer(self._encoder.tokenizer, request.stop))
+
+    def _step(self, sequence: Sequence) -> list[Event]:
+        try:
+            if sequence.read == 0:
+                self._runner.begin(sequence)
+            if sequence.in_prefill:
+                token = self._runner.read_chunk(sequence)
+                if token is None:
+                    return [Prefilled(sequence.request.id, sequence.read, len(sequence.prompt))]
+            else:
+                token = self._runner.decode(sequence)
+            return self._take(sequence, token)
+        except Exception as error:  # this request fails; the others and the process go on
+            log.exception("request %d failed", sequence.request.id)
+            self._scheduler.remove(sequence)
+            return [_failure(sequence.request.id, error)]
+
+    def _take(self, sequence: Sequence, token: int) -> list[Event]:
+        """`token` joins the answer: what can be shown of it now, and the end if it is one."""
+        sequence.generated.append(token)
+        sequence.first_token = sequence.first_token or time.monotonic()
+        sequence.note_logprobs(self._logprobs(sequence, token))
+        pieces = sequence.pieces(sequence.detokenizer.feed(token))
+        if sequence.detokenizer.stopped:
+            return [*pieces, *self._finish(sequence, "end_of_turn")]
+        reason = self._stop_reason(token)
+        if reason or len(sequence.generated) >= sequence.room:
+            return [*pieces, *self._finish(sequence, reason or "out_of_tokens")]
+        return pieces
+
+    def _logprobs(self, sequence: Sequence, token: int) -> dict[str, float] | None:
+        from llama_nb.prompt_format.detokenize import token_text
+
+        wanted = sequence.request.logprobs
+        if wanted is None:
+            return None
+        by_id = self._runner.logprobs(token, wanted)
+        return {token_text(self._encoder.tokenizer, one): value for one, value in by_id.items()}
+
+    def _stop_reason(self, token: int) -> str | None:
+        special = self._encoder.tokenizer.special_tokens
+        return next((reason for name, reason in STOP_REASONS.items() if special[name] == token), None)
+
+    def _finish(self, sequence: Sequence, stop_reason: str) -> list[Event]:
+        rest: list[Event] = []
+        if not sequence.detokenizer.stopped:  # what a stop string cut off is not part of the answer
+            rest += sequence.pieces(sequence.detokenizer.flush())
+            self._encoder.keep(sequence.prompt, sequence.answer)
+        self._scheduler.remove(sequence)
+        return [*rest, sequence.done(stop_reason)]
+
+
+def _failure(request: int | None, error: Exception) -> Failed:
+    if isinstance(error, LlamaError):
+        return Failed(request, type(error).__name__, str(error))
+    return Failed(request, "EngineError", f"{type(error).__name__}: {error}".strip())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The rendered dialog → token ids, through llama-models' tokenizer.
+
+What a person or a tool wrote can never become a control token: text is encoded with none allowed. The token ids of
+answers are kept as they were generated, since encoding their text anew can give others, and the prefix cache with
+it would be lost. Knows one tokenizer; knows nothing of the model.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llama_nb.prompt_format.calls import read_calls
+
+if TYPE_CHECKING:
+    from llama_models.llama3.tokenizer import Tokenizer
+
+KEPT_ANSWERS = 1024
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message of a rendered dialog.
+
+    `python_tag` writes `<|python_tag|>` before the text; `end_of_message` closes with `<|eom_id|>` instead of
+    `<|eot_id|>`.
+    """
+
+    role: str
+    text: str
+    python_tag: bool = False
+    end_of_message: bool = False
+
+
+class Answer:
+    """An answer as it was generated: its pieces, each the ids of some tokens and their text."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[list[int], str]] = []
+
+    def append(self, ids: list[int], text: str) -> None:
+        self._pieces.append((ids, text))
+
+    def ids_of(self, turn: Turn) -> list[int] | None:
+        """The ids behind `turn` if it is this answer, or the beginning of it up to the end of a piece."""
+        if turn.python_tag:
+            calls = read_calls(turn.text)
+            same = calls is not None and read_calls("".join(text for _, text in self._pieces)) == calls
+            return [token for ids, _ in self._pieces for token in ids] if same else None
+        kept: list[int] = []
+        rest = turn.text
+        for ids, text in self._pieces:
+            if not rest.startswith(text) or (not rest and text):
+                break
+            kept, rest = kept + ids, rest[len(text) :]
+        return None if rest else kept
+
+
+class DialogEncoder:
+    """Encodes dialogs, and remembers the answers it is told of."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self._answers: OrderedDict[tuple[int, ...], Answer] = OrderedDict()
+
+    def encode(self, dialog: Sequence[Turn]) -> list[int]:
+        """The token ids of the whole dialog, up to the header of the answer that is asked for."""
+        ids = [self.tokenizer.bos_id]
+        for turn in dialog:
+            ids += self._header(turn.role)
+            ids += self._kept(ids, turn) or self._body(turn)
+        return ids + self._header("assistant")
+
+    def keep(self, prompt_ids: Sequence[int], answer: Answer) -> None:
+        """Remembers what was generated after `prompt_ids`."""
+        key = tuple(prompt_ids)
+        self._answers[key] = answer
+        self._answers.move_to_end(key)
+        while len(self._answers) > KEPT_ANSWERS:
+            self._answers.popitem(last=False)
+
+    def _kept(self, ids: list[int], turn: Turn) -> list[int] | None:
+        answer = self._answers.get(tuple(ids)) if turn.role == "assistant" else None
+        kept = answer and answer.ids_of(turn)
+        if not kept:
+            return None
+        closed = kept[-1] in self.tokenizer.stop_tokens
+        return kept if closed else [*kept, self.tokenizer.eot_id]
+
+    def _header(self, role: str) -> list[int]:
+        special = self.tokenizer.special_tokens
+        return [
+            special["<|start_header_id|>"],
+            *self._text(role),
+            special["<|end_header_id|>"],
+            *self._text("\n\n"),
+        ]
+
+    def _body(self, turn: Turn) -> list[int]:
+        tag = [self.tokenizer.python_tag_id] if turn.python_tag else []
+        end = self.tokenizer.eom_id if turn.end_of_message else self.tokenizer.eot_id
+        return [*tag, *self._text(turn.text), end]
+
+    def _text(self, text: str) -> list[int]:
+        """Plain text, whatever it looks like; a lone surrogate (half a character) becomes U+FFFD."""
+        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        ids: list[int] = self.tokenizer.encode(whole, bos=False, eos=False)
+        return ids

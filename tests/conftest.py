@@ -1,0 +1,108 @@
+"""What all tests share: a home of their own, few examples unless asked for many, and a browser that must have run.
+
+Under `LLAMA_NB_FULL=1` (make soak) tests marked `soak` run too, and hypothesis tries far more.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+FULL = os.environ.get("LLAMA_NB_FULL") == "1"
+ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("quick", max_examples=50, deadline=None, derandomize=True)
+settings.register_profile("full", max_examples=2000, deadline=None)
+settings.load_profile("full" if FULL else "quick")
+
+
+@pytest.fixture(scope="session")
+def full() -> bool:
+    """Whether the long counts are asked for."""
+    return FULL
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder that holds pyproject.toml."""
+    return ROOT
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-browser",
+        action="store_true",
+        help="fail unless every test of tests/browser ran, and there was one",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Neither this machine's settings nor its checkpoints reach a test, nor the processes that a test starts."""
+    config.stash[HOME] = home = tempfile.TemporaryDirectory(prefix="nb-")  # short: Unix sockets live below it
+    for name in ("LLAMA_NB_CONFIG", "LLAMA_NB_MODEL"):
+        os.environ.pop(name, None)
+    for name in (
+        "IPYTHONDIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "LLAMA_MODELS_CONFIG_DIR",
+    ):
+        folder = Path(home.name) / name.lower()
+        folder.mkdir()
+        os.environ[name] = str(folder)
+    config.pluginmanager.register(BrowserRan(bool(config.getoption("--require-browser"))))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[HOME].cleanup()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests are left out, not skipped: a skip in the closing line always means that something is amiss."""
+    if FULL:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+HOME = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
+
+
+class BrowserRan:
+    """Fails the run when the tests in a real browser did not all run: a missing Chromium must not look green."""
+
+    def __init__(self, required: bool) -> None:
+        self.required = required
+        self.passed: list[str] = []
+        self.skipped: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.nodeid.startswith("tests/browser/"):
+            if report.skipped:
+                self.skipped.append(report.nodeid)
+            elif report.passed and report.when == "call":
+                self.passed.append(report.nodeid)
+
+    @property
+    def complaint(self) -> str | None:
+        if not self.required or (self.passed and not self.skipped):
+            return None
+        if self.skipped:
+            return f"{len(self.skipped)} tests in tests/browser were skipped: {', '.join(self.skipped)}"
+        return "no test in tests/browser passed: is Chromium there?"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.complaint and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.complaint:
+            terminalreporter.write_line(f"--require-browser: {self.complaint}", red=True)

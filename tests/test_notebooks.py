@@ -1,0 +1,73 @@
+"""The notebooks run from top to bottom without a screen, and what they show is whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+names = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+def shown(notebook: nbformat.NotebookNode, cell_id: str) -> str:
+    """All text that a cell shows, in the richest form that a reader on the web would see."""
+    cell = next(cell for cell in notebook.cells if cell.id == cell_id)
+    parts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        parts.append(data.get("text/markdown") or data.get("text/plain") or output.get("text", ""))
+    return "\n".join(parts)
+
+
+def assert_ran(notebook: nbformat.NotebookNode) -> None:
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count, cell.source
+            errors = [output for output in cell.outputs if output.output_type == "error"]
+            assert errors == [], f"{cell.source}\n{errors}"
+
+
+def assert_answers_are_whole(notebook: nbformat.NotebookNode) -> None:
+    """What `%llama` left below its cell is what the Reply says that was said."""
+    said = eval(shown(notebook, "reply-text"))
+    assert len(said) > 10
+    assert said in shown(notebook, "reply")
+    for cell_id in ("hello", "what", "options", "chat", "await-code"):
+        assert len(shown(notebook, cell_id).strip()) > 3, cell_id
+    assert "get_weather" in shown(notebook, "tool")
+
+
+@names
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count] == []
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@names
+def test_a_notebook_runs_without_a_screen(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=240, kernel_name="python3", resources={"metadata": {"path": tmp_path}})
+    client.execute()
+    assert_ran(notebook)
+    if path.name == "01_hello.ipynb":
+        assert_answers_are_whole(notebook)
+
+
+def test_nbconvert_keeps_whole_answers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--output-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*command, str(FOLDER / "01_hello.ipynb")], capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    notebook = nbformat.read(tmp_path / "01_hello.ipynb", as_version=4)
+    assert_ran(notebook)
+    assert_answers_are_whole(notebook)
