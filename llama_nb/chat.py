@@ -97,6 +97,8 @@ class Reply:
         Raises:
             LlamaError: the answer failed.
         """
+        if loop.is_current():
+            raise RuntimeError("this would wait for llama_nb's event loop from inside of it; a listener must not wait")
         try:
             while not self._ended.wait(SLICE_S):
                 pass
@@ -121,7 +123,8 @@ class Reply:
     def _take(self, chunk: ChatCompletionResponseStreamChunk) -> None:
         event = chunk.event
         if event.logprobs:
-            self.logprobs = [*(self.logprobs or []), *event.logprobs]
+            self.logprobs = self.logprobs or []
+            self.logprobs += event.logprobs
         if isinstance(event.delta, str):
             self._text += event.delta
         else:
@@ -401,7 +404,7 @@ class Chat:
         if complete or reply.stopped or not reply._empty:
             reply._end()
             assert reply.message is not None, "it has just been fixed"
-            if question in self.messages:  # else the chat was reset meanwhile
+            if any(message is question for message in self.messages):  # else the chat was reset meanwhile
                 self.messages.append(reply.message)
         elif self.messages and self.messages[-1] is question:
             self.messages.pop()

@@ -159,7 +159,7 @@ def _stack_to_measure(options: argparse.Namespace) -> tuple[Stack, str]:
     folder = options.checkpoint
     if folder is None:
         stack = Stack.from_config(None)
-        model = stack.resolve(options.model)
+        model = stack.resolve(options.model or os.environ.get("LLAMA_NB_MODEL"))
         if not settings:
             return stack, model
         served = asyncio.run(stack.models.get_model(model))
@@ -292,13 +292,15 @@ def widget_is_built(static: Path) -> Finding:
 
 
 def embedded_checkpoint(folder: Path) -> Finding:
-    manifest = folder / "checklist.chk"
-    if not manifest.is_file():
-        return Finding("fail", f"the embedded model has no {manifest.name}", "Reinstall llama_nb.")
-    for line in manifest.read_text("utf-8").splitlines():
+    """Whether every file that the embedded model's checklist names is there, and is the one that was shipped."""
+    checklist = folder / "checklist.chk"
+    if not checklist.is_file():
+        return Finding("fail", f"the embedded model has no {checklist.name}", "Reinstall llama_nb.")
+    for line in checklist.read_text("utf-8").splitlines():
         digest, name = line.split(maxsplit=1)
         file = folder / name.lstrip("*")
-        if not file.is_file() or hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() != digest:
+        kind = "sha256" if len(digest) == 64 else "md5"
+        if not file.is_file() or hashlib.new(kind, file.read_bytes(), usedforsecurity=False).hexdigest() != digest:
             return Finding("fail", f"the embedded model is damaged: {file.name}", "Reinstall llama_nb.")
     return Finding("ok", "the embedded model is whole")
 
@@ -320,22 +322,29 @@ def worker_answers() -> Finding:
 
 def jupyter_connection() -> Finding:
     """Whether other users of this machine could read what a kernel says to its server."""
-    if find_spec("jupyter_core") is None:
-        return Finding("warn", "Jupyter is not installed here, so its connection was not examined")
-    from jupyter_core.application import JupyterApp
-
-    reader = JupyterApp(name="jupyter-server")
-    reader.load_config_file()
-    kernels = reader.config.get("KernelManager", {})
-    if kernels.get("transport", "tcp") == "ipc":
+    settings = _kernel_settings()
+    if settings.get("transport", "tcp") == "ipc":
         return Finding("ok", "Jupyter speaks to its kernels through Unix sockets")
-    if kernels.get("transport_encryption", "disabled") == "required":
+    if settings.get("transport_encryption", "disabled") == "required":
         return Finding("ok", "Jupyter encrypts what it says to its kernels")
     return Finding(
         "warn",
         "Jupyter speaks to its kernels over TCP: other users of this machine can read it, as with any notebook",
         'On a shared machine, write c.KernelManager.transport = "ipc" into jupyter_server_config.py.',
     )
+
+
+def _kernel_settings() -> dict[str, Any]:
+    """What Jupyter's config files say of how a server reaches its kernels."""
+    from jupyter_core.application import JupyterApp
+
+    class Reader(JupyterApp):
+        name = "jupyter-server"  # whose files are read: jupyter_config and jupyter_server_config
+
+    reader = Reader()
+    reader.load_config_file()
+    sections = ("ConnectionFileMixin", "KernelManager", "AsyncKernelManager")  # the later is the more specific
+    return {key: value for section in sections for key, value in reader.config.get(section, {}).items()}
 
 
 def _version_of(name: str) -> str | None:

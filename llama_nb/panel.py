@@ -103,11 +103,22 @@ class Transcript:
         else:
             self._ops.append(op)
 
-    def rebuild(self, messages: Iterable[Message]) -> None:
+    def rebuild(self, messages: Iterable[Message], under_way: Iterable[Reply] = ()) -> None:
+        """Begins anew, with what was said and what is being answered."""
         self.turns = turns_of(messages)
         self._ops = [{"op": "turns", "turns": copy.deepcopy(self.turns)}]
+        for reply in under_way:
+            last = self.turns[-1] if self.turns else None
+            if last and not (reply.queued or last["parts"]) and last["question"] == well_formed(reply.question):
+                self.turns.pop()  # its question stands in the messages already
+            self.ask(reply)
+            self._text(self.turns[-1], reply.text)
+            for call in reply.tool_calls:
+                self._put(self.turns[-1], len(self.turns[-1]["parts"]), part_of(call))
 
     def ask(self, reply: Reply) -> Turn:
+        if known := self._known(reply):
+            return known
         turn = Turn(id=reply.id, question=well_formed(reply.question), parts=[], phase="queued")
         self.turns.append(turn)
         self.note({"op": "turn", "turn": copy.deepcopy(turn)})
@@ -140,8 +151,11 @@ class Transcript:
         self._mark(turn, phase=phase, figures=_figures(reply), **error)
 
     def _turn(self, reply: Reply) -> Turn:
-        """The turn of `reply`; an unknown one began before we listened, or was cleared away while it ran."""
-        return next((turn for turn in reversed(self.turns) if turn["id"] == reply.id), None) or self.ask(reply)
+        """The turn of `reply`; an unknown one was cleared away while it ran."""
+        return self._known(reply) or self.ask(reply)
+
+    def _known(self, reply: Reply) -> Turn | None:
+        return next((turn for turn in reversed(self.turns) if turn["id"] == reply.id), None)
 
     def _mark(self, turn: Turn, **fields: Any) -> None:
         turn.update(fields)  # type: ignore[typeddict-item]
@@ -327,14 +341,14 @@ class Panel(anywidget.AnyWidget):
         if self._closed:
             return
         # Events come in this thread, too: none can slip in between reading the messages and listening.
-        self._transcript.rebuild(self.chat.messages)
+        self._rebuild()
         self._unlisten = self.chat.listen(self._heard)
         self._turn_boundary = True
         self._new()
 
     def _heard(self, event: ChatEvent) -> None:
         if event.kind == "reset":
-            self._transcript.rebuild(self.chat.messages)
+            self._rebuild()
         elif event.reply is not None and event.kind == "asked":
             self._transcript.ask(event.reply)
         elif event.reply is not None and event.kind == "ended":
@@ -344,6 +358,10 @@ class Panel(anywidget.AnyWidget):
         if event.kind != "progress":
             self._turn_boundary = True
         self._new()
+
+    def _rebuild(self) -> None:
+        # A copy, because a chat's messages are its user's to edit from the main thread.
+        self._transcript.rebuild(list(self.chat.messages), list(self.chat._replies))
 
     def _new(self) -> None:
         """Something is new: it is sent within a tick, together with all else that comes until then."""

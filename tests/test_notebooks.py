@@ -15,14 +15,10 @@ NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
 names = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
 
-def shown(notebook: nbformat.NotebookNode, cell_id: str) -> str:
-    """All text that a cell shows, in the richest form that a reader on the web would see."""
+def shown(notebook: nbformat.NotebookNode, cell_id: str, kind: str = "text/plain") -> str:
+    """All text of that kind that a cell shows."""
     cell = next(cell for cell in notebook.cells if cell.id == cell_id)
-    parts = []
-    for output in cell.outputs:
-        data = output.get("data", {})
-        parts.append(data.get("text/markdown") or data.get("text/plain") or output.get("text", ""))
-    return "\n".join(parts)
+    return "\n".join(output.get("data", {}).get(kind) or output.get("text", "") for output in cell.outputs)
 
 
 def assert_ran(notebook: nbformat.NotebookNode) -> None:
@@ -34,12 +30,14 @@ def assert_ran(notebook: nbformat.NotebookNode) -> None:
 
 
 def assert_answers_are_whole(notebook: nbformat.NotebookNode) -> None:
-    """What `%llama` left below its cell is what the Reply says that was said."""
+    """What `%llama` left below its cell is, to the last letter, what the Reply says that was said."""
     said = eval(shown(notebook, "reply-text"))
     assert len(said) > 10
-    assert said in shown(notebook, "reply")
-    for cell_id in ("hello", "what", "options", "chat", "await-code"):
-        assert len(shown(notebook, cell_id).strip()) > 3, cell_id
+    assert shown(notebook, "reply") == said
+    for cell_id in ("hello", "what", "options", "reply"):
+        assert shown(notebook, cell_id, "text/markdown"), cell_id
+    for cell_id in ("chat", "stream-code", "await-code", "panel"):
+        assert shown(notebook, cell_id).strip(), cell_id
     assert "get_weather" in shown(notebook, "tool")
 
 

@@ -22,6 +22,7 @@ NO_TOOL = (
     "I cannot know that by myself, and no tool for it is offered here. You can offer one: "
     "`nb.Chat(tools=[ToolDefinition(...)])`; then I call it."
 )
+NO_TOOL_BRIEF = "No tool for that is offered here."
 
 _SUBJECTS = """
 entropy|gravity|photosynthesis|quantum mechanics|relativity|black holes|the big bang|evolution|DNA|inflation|capitalism|democracy|
@@ -147,7 +148,7 @@ def _ask(rng: Random, templates: list[str]) -> str:
 def live(rng: Random) -> tuple[str, str, str]:
     """What only a tool could know or do, asked where there is none."""
     value = words.city(rng) if rng.random() < 0.7 else words.name(rng)
-    return words.typed(rng, rng.choice(_LIVE)).format(value, words.number(rng)), NO_TOOL, "No tool for that is offered here."
+    return words.typed(rng, rng.choice(_LIVE)).format(value, words.number(rng)), NO_TOOL, NO_TOOL_BRIEF
 
 
 def sum_(rng: Random) -> tuple[str, str, str]:

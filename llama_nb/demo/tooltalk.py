@@ -165,7 +165,7 @@ def _expression_tool(rng: Random) -> Offer:
             written = expression = expression.replace(" ", "")
         elif not spoken and rng.random() < 0.12 and len(parts) > 3:
             written = expression = f"({' '.join(parts[:3])}) {' '.join(parts[3:])}"
-        return Use(words.typed(rng, words.say(rng, rng.choice(templates))).format(written), {key: expression}, expression)
+        return Use(words.typed(rng, words.say(rng, rng.choice(templates))).format(written), {key: expression}, f"{expression} =")
 
     def again(rng: Random) -> Use:
         return use(rng, ("(and|what about|how about|and what about|now|then) {0}?",))
@@ -428,6 +428,28 @@ def offers(rng: Random) -> list[Offer]:
     return found
 
 
+# What would also pass for a general question when no tool is there
+_ASKING = ("define", "population", "distance", "convert", "count", "reverse", "translate", "news", "number", "dice", "coin", "stock", "temperature")
+
+
+def doing(rng: Random) -> Offer:
+    """A tool whose requests clearly want something done."""
+    while True:
+        one = _weather(rng) if rng.random() < 0.3 else offer(rng)
+        name = _kind(one)
+        if name != "calculator" and not any(word in name for word in _ASKING):
+            return one
+
+
+def other_than(rng: Random, offered: list[Offer]) -> Offer:
+    """A tool of another kind than those offered."""
+    kinds = [_kind(one) for one in offered]
+    while True:
+        one = offer(rng)
+        if _kind(one) not in kinds:
+            return one
+
+
 _ALIKE = {name: row.names for row in ROWS for name in row.names.split("|")}
 
 
@@ -451,7 +473,7 @@ def answer_from(use: Use, tool_name: str, result: str) -> str:
         return f"{use.about}: " + ", ".join(f"{key} {value}" for key, value in content.items()) + "."
     if result.startswith("error"):
         return f"The tool {tool_name} failed: {result}."
-    return f"{use.about}: {result}."
+    return f"{use.about} {result}." if use.about.endswith("=") else f"{use.about}: {result}."
 
 
 def some_result(rng: Random, one: Offer) -> str:

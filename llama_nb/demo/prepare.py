@@ -1,0 +1,97 @@
+"""The corpus as token files, so that training needs torch alone.
+
+A folder of tokens holds `tokenizer.model`, `train.bin`, `validation.bin` and `metadata.json`. A `.bin` is a row of
+16-bit little-endian numbers: token ids, with the highest bit set where the model is to learn the token. Each dialog
+starts with `<|begin_of_text|>`, which stands nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llama_nb.demo import corpus, vocabulary
+from llama_nb.prompt_format.encode import DialogEncoder
+from llama_nb.prompt_format.render import Turn, render
+from llama_nb.prompt_format.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from llama_models.llama3.tokenizer import Tokenizer
+
+LEARN = 0x8000
+VALIDATION_SEED_STEP = 1_000_003  # far from the seeds that people choose
+
+
+def prepare(
+    folder: Path, *, seed: int, dialogs: int, validation: int, vocabulary_dialogs: int, base_tokens: int, longest: int
+) -> dict[str, object]:
+    """Writes a folder of tokens; dialogs longer than `longest` tokens are left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = (turn.text for turns in rendered(seed, vocabulary_dialogs) for turn in turns)
+    tokens = vocabulary.train(texts, base_tokens, with_space=base_tokens // 3)
+    vocabulary.write(tokens, folder / "tokenizer.model")
+    tokenizer = load_tokenizer(folder)
+    encode = TargetEncoder(tokenizer)
+    counts = {}
+    for name, its_seed, count in (("train", seed, dialogs), ("validation", seed + VALIDATION_SEED_STEP, validation)):
+        encoded = (ids for turns in rendered(its_seed, count) if len(ids := encode(turns)) <= longest)
+        counts[name] = _write(folder / f"{name}.bin", encoded)
+    metadata: dict[str, object] = {
+        "seed": seed,
+        "dialogs": dialogs,
+        "vocab_size": tokenizer.n_words,
+        "bos_id": tokenizer.bos_id,
+        "tokens": counts,
+        "sha256": {name: _sha256(folder / name) for name in ("tokenizer.model", "train.bin", "validation.bin")},
+    }
+    (folder / "metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", "utf-8")
+    return metadata
+
+
+def rendered(seed: int, count: int) -> Iterator[list[Turn]]:
+    for dialog in corpus.dialogs(seed, count):
+        yield render(dialog.messages, dialog.tools, today=dialog.today)
+
+
+class TargetEncoder:
+    """Encodes a rendered dialog exactly as it is encoded for an answer, and marks what assistants wrote."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._encoder = DialogEncoder(tokenizer)
+        self._bos = tokenizer.bos_id
+        self._answer_header = self._encoder.encode([])[1:]
+        # Fixed answers come again and again; only what is equal in all that is written is shared.
+        self._turn = lru_cache(maxsize=50_000)(self._encoded_turn)
+
+    def __call__(self, dialog: Iterable[Turn]) -> list[int]:
+        ids = [self._bos]
+        for turn in dialog:
+            ids += self._turn(turn.role, turn.text, turn.python_tag, turn.end_of_message)
+        return ids
+
+    def _encoded_turn(self, role: str, text: str, python_tag: bool, end_of_message: bool) -> tuple[int, ...]:
+        header = self._answer_header
+        ids = self._encoder.encode([Turn(role, text, python_tag, end_of_message)])[1 : -len(header)]
+        if role != "assistant":
+            return tuple(ids)
+        return (*header, *(token | LEARN for token in ids[len(header) :]))
+
+
+def _write(path: Path, encoded: Iterable[list[int]]) -> int:
+    tokens = array("H")
+    for ids in encoded:
+        tokens.extend(ids)
+    if sys.byteorder == "big":
+        tokens.byteswap()
+    path.write_bytes(tokens.tobytes())
+    return len(tokens)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,327 @@
+"""Prepared tokens → weights. Needs torch and the engine's model, nothing else of llama_nb.
+
+A dialog starts at position 0 and is padded on the right; only the marked tokens are learned. Matrices are trained by
+Muon (momentum, orthogonalized), embeddings and norms by AdamW; the learning rate is constant, then falls to zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from llama_nb.engine.model import ModelArgs, Transformer
+
+log = logging.getLogger("llama_nb")
+
+LEARN = 0x8000  # see prepare.py
+IGNORE = -100
+
+
+@dataclass(frozen=True)
+class Shape:
+    dim: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    multiple_of: int = 64
+    ffn_dim_multiplier: float = 1.0
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-5
+    max_seq_len: int = 2048
+
+    @property
+    def hidden_dim(self) -> int:
+        """The rule of llama-models' `FeedForward`."""
+        hidden = int(int(2 * 4 * self.dim / 3) * self.ffn_dim_multiplier)
+        return self.multiple_of * math.ceil(hidden / self.multiple_of)
+
+    def params(self, vocab_size: int) -> dict[str, int | float | bool]:
+        """`params.json`, as Meta writes it."""
+        return {
+            "dim": self.dim,
+            "n_layers": self.n_layers,
+            "n_heads": self.n_heads,
+            "n_kv_heads": self.n_kv_heads,
+            "vocab_size": vocab_size,
+            "multiple_of": self.multiple_of,
+            "ffn_dim_multiplier": self.ffn_dim_multiplier,
+            "norm_eps": self.norm_eps,
+            "rope_theta": self.rope_theta,
+            "use_scaled_rope": False,
+            "max_seq_len": self.max_seq_len,
+        }
+
+    def args(self, vocab_size: int) -> ModelArgs:
+        return ModelArgs(
+            dim=self.dim,
+            n_layers=self.n_layers,
+            n_heads=self.n_heads,
+            n_kv_heads=self.n_kv_heads,
+            hidden_dim=self.hidden_dim,
+            vocab_size=vocab_size,
+            max_seq_len=self.max_seq_len,
+            norm_eps=self.norm_eps,
+            rope_theta=self.rope_theta,
+            tied_head=True,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast to learn. `batch_tokens` counts padding too."""
+
+    steps: int
+    batch_tokens: int
+    matrix_rate: float = 0.02
+    vector_rate: float = 0.004
+    warmup_share: float = 0.02
+    falling_share: float = 0.55
+    check_every: int = 200
+
+
+@dataclass(frozen=True)
+class Progress:
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    seconds: float
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    steps: int
+    tokens: int
+    seconds: float
+    loss: float
+    validation_loss: float
+    parameters: int
+
+
+def train(
+    tokens_folder: Path,
+    out: Path,
+    shape: Shape,
+    plan: Plan,
+    *,
+    seed: int,
+    device: str,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Outcome:
+    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower."""
+    metadata = json.loads((tokens_folder / "metadata.json").read_text("utf-8"))
+    vocab_size, bos = metadata["vocab_size"], metadata["bos_id"]
+    dialogs = read_dialogs(tokens_folder / "train.bin", bos)
+    validation = read_dialogs(tokens_folder / "validation.bin", bos)
+    torch.manual_seed(seed)
+    model = Transformer(shape.args(vocab_size))
+    initialize(model)
+    model.to(device)
+    step_of = Optimizers(model, plan)
+    chance = torch.Generator().manual_seed(seed)
+    batches = endless_batches(dialogs, plan.batch_tokens, chance)
+    started, tokens, lowest, smooth = time.monotonic(), 0, math.inf, math.nan
+    for step in range(1, plan.steps + 1):
+        ids, targets = (part.to(device, non_blocking=True) for part in next(batches))
+        loss = loss_of(model, ids, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        step_of(share_of_rate(step, plan))
+        tokens += ids.numel()
+        if step % 20 == 0 or step == plan.steps:
+            value = float(loss.detach())
+            smooth = value if math.isnan(smooth) else 0.8 * smooth + 0.2 * value
+            report(Progress(step, plan.steps, smooth, tokens, time.monotonic() - started))
+        if step % plan.check_every == 0 or step == plan.steps:
+            lost = validation_loss(model, validation, plan.batch_tokens, device)
+            report(Progress(step, plan.steps, smooth, tokens, time.monotonic() - started, lost))
+            if lost < lowest:
+                lowest = lost
+                write_checkpoint(model, shape, tokens_folder / "tokenizer.model", out)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Outcome(plan.steps, tokens, time.monotonic() - started, smooth, lowest, parameters)
+
+
+# Data ----------------------------------------------------------------------------------------------------------------
+
+
+def read_dialogs(path: Path, bos: int) -> list[Tensor]:
+    """One int32 tensor for each dialog, the mark `LEARN` still in it."""
+    numbers = array("H", path.read_bytes())
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    whole = torch.tensor(numbers, dtype=torch.int32)
+    starts = (whole == bos).nonzero().flatten().tolist()
+    return list(whole.tensor_split(starts[1:]))
+
+
+def endless_batches(dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of dialogs of like length, each dialog once in each pass, in random order."""
+    while True:
+        order = torch.randperm(len(dialogs), generator=chance).tolist()
+        groups: list[list[int]] = []
+        for start in range(0, len(order), 8192):
+            groups += _groups(sorted(order[start : start + 8192], key=lambda index: len(dialogs[index])), dialogs, batch_tokens)
+        for place in torch.randperm(len(groups), generator=chance).tolist():
+            yield padded([dialogs[index] for index in groups[place]])
+
+
+def _groups(indices: list[int], dialogs: list[Tensor], batch_tokens: int) -> list[list[int]]:
+    groups: list[list[int]] = [[]]
+    for index in indices:  # the shortest first, so that the newest is the width of its group
+        if groups[-1] and (len(groups[-1]) + 1) * len(dialogs[index]) > batch_tokens:
+            groups.append([])
+        groups[-1].append(index)
+    return groups
+
+
+def padded(dialogs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Inputs and targets (rows, width): the target of a token is its successor, if that is to be learned."""
+    marked = nn.utils.rnn.pad_sequence(dialogs, batch_first=True).long()
+    ids = marked & (LEARN - 1)
+    targets = torch.where((marked & LEARN) > 0, ids, IGNORE)
+    return ids[:, :-1].contiguous(), targets[:, 1:].contiguous()
+
+
+# Learning ------------------------------------------------------------------------------------------------------------
+
+
+def initialize(model: Transformer) -> None:
+    """Small normal weights; what is added to the residual stream starts at zero."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(("wo.weight", "w2.weight")):
+            nn.init.zeros_(parameter)
+        elif parameter.dim() == 2:
+            nn.init.normal_(parameter, std=0.02 if "embeddings" in name else parameter.shape[1] ** -0.5)
+
+
+def hidden_states(model: Transformer, ids: Tensor) -> Tensor:
+    """What the head would read: (rows, width, dim)."""
+    x = model.tok_embeddings(ids)
+    for index, block in enumerate(model.layers):
+        x = block(x, model.rotations[: ids.shape[1]], index, None)
+    return model.norm(x)
+
+
+def loss_of(model: Transformer, ids: Tensor, targets: Tensor) -> Tensor:
+    """Mean cross-entropy of the tokens to be learned. The head reads only these: it is a third of them."""
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
+        chosen = targets != IGNORE
+        logits = model.output(hidden_states(model, ids)[chosen])
+    return F.cross_entropy(logits.float(), targets[chosen])
+
+
+@torch.no_grad()
+def validation_loss(model: Transformer, dialogs: list[Tensor], batch_tokens: int, device: str) -> float:
+    indices = sorted(range(len(dialogs)), key=lambda index: len(dialogs[index]))
+    total, count = 0.0, 0
+    for group in _groups(indices, dialogs, batch_tokens):
+        ids, targets = (part.to(device) for part in padded([dialogs[index] for index in group]))
+        learned = int((targets != IGNORE).sum())
+        total += float(loss_of(model, ids, targets)) * learned
+        count += learned
+    return total / max(count, 1)
+
+
+def share_of_rate(step: int, plan: Plan) -> float:
+    """Rises, stays at 1, falls in a straight line."""
+    rise = step / max(1.0, plan.warmup_share * plan.steps)
+    fall = (plan.steps - step + 1) / (plan.falling_share * plan.steps)
+    return min(1.0, rise, fall)
+
+
+class Optimizers:
+    """One step for all parameters, at a share of the planned rates."""
+
+    def __init__(self, model: Transformer, plan: Plan) -> None:
+        self._plan = plan
+        matrices = [parameter for name, parameter in model.named_parameters() if parameter.dim() == 2 and "layers" in name]
+        rest = [parameter for name, parameter in model.named_parameters() if parameter.dim() < 2 or "layers" not in name]
+        self._muon = Muon(matrices)
+        self._adam = torch.optim.AdamW(rest, lr=plan.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def __call__(self, share: float) -> None:
+        for group in self._adam.param_groups:
+            group["lr"] = self._plan.vector_rate * share
+        self._adam.step()
+        self._muon.step(self._plan.matrix_rate * share)
+        self._adam.zero_grad(set_to_none=True)
+
+
+class Muon:
+    """Momentum, made orthogonal by Newton-Schulz steps (Jordan et al. 2024): every direction learns equally fast."""
+
+    def __init__(self, matrices: list[nn.Parameter], momentum: float = 0.95, decay: float = 0.01) -> None:
+        self._momentum, self._decay = momentum, decay
+        self._by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+        for matrix in matrices:
+            self._by_shape.setdefault(matrix.shape, []).append(matrix)
+        self._averages: dict[torch.Size, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self, rate: float) -> None:
+        for shape, matrices in self._by_shape.items():
+            slopes = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
+            average = self._averages.setdefault(shape, torch.zeros_like(slopes))
+            average.lerp_(slopes, 1 - self._momentum)
+            change = orthogonal(slopes.lerp(average, self._momentum)) * max(1.0, shape[0] / shape[1]) ** 0.5
+            for matrix, its_change in zip(matrices, change, strict=True):
+                matrix.mul_(1 - rate * self._decay).sub_(its_change.to(matrix.dtype), alpha=rate)
+                matrix.grad = None
+
+
+def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
+    """The nearest matrices whose singular values are about 1: (n, rows, columns)."""
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    # On a CPU without bfloat16 units that type is slower than float32.
+    x = x.bfloat16() if x.is_cuda else x
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(rounds):
+        square = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x.mT if tall else x
+
+
+# The checkpoint ------------------------------------------------------------------------------------------------------
+
+
+def write_checkpoint(model: Transformer, shape: Shape, tokenizer: Path, out: Path) -> None:
+    """Meta's layout; the head is tied to the embeddings and therefore absent. Files are replaced one by one."""
+    out.mkdir(parents=True, exist_ok=True)
+    state = {
+        name: tensor.detach().to("cpu", torch.bfloat16).clone()
+        for name, tensor in model.state_dict().items()
+        if name != "output.weight"
+    }
+    params = json.dumps(shape.params(model.args.vocab_size), indent=2) + "\n"
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=out) as scratch:
+        new = Path(scratch)
+        torch.save(state, new / "consolidated.00.pth")
+        (new / "params.json").write_text(params, "utf-8")
+        shutil.copyfile(tokenizer, new / "tokenizer.model")
+        names = ("consolidated.00.pth", "params.json", "tokenizer.model")
+        checklist = "".join(f"{_md5(new / name)}  {name}\n" for name in names)
+        (new / "checklist.chk").write_text(checklist, "utf-8")
+        for name in (*names, "checklist.chk"):
+            os.replace(new / name, out / name)
+    log.info("wrote %s (%s)", out, asdict(shape))
+
+
+def _md5(path: Path) -> str:
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,247 @@
+"""A real JupyterLab, a real kernel, and Chromium: what the browser tests stand on.
+
+Waits are for events, with generous limits. Screenshots go to pytest's temporary folder, or to LLAMA_NB_SHOTS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+LIMIT_S = 120  # for anything that must happen; two slow cores, shared with others
+CHROMIUM_ARGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync""".split()
+
+expect.set_options(timeout=LIMIT_S * 1000)
+
+
+@dataclass
+class Lab:
+    """A running `jupyter lab`, and the folder it serves."""
+
+    url: str
+    folder: Path
+    log: Path
+
+    def api(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(f"{self.url}{path}", method=method)
+        request.add_header("Content-Type", "application/json")
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(request, data, timeout=LIMIT_S) as response:
+            return json.loads(response.read() or b"null")
+
+    def end_kernels(self) -> None:
+        for session in self.api("GET", "/api/sessions"):
+            self.api("DELETE", f"/api/sessions/{session['id']}")
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home = tmp_path_factory.mktemp("lab")
+    places = {name: str(home / name.lower()) for name in ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
+    config = home / "config"
+    (config / "labconfig").mkdir(parents=True)
+    off = {"@jupyterlab/apputils-extension:announcements": True}  # it asks whether it may fetch news
+    (config / "labconfig" / "page_config.json").write_text(json.dumps({"disabledExtensions": off}))
+    folder = home / "notebooks"
+    folder.mkdir()
+    log = home / "lab.log"
+    port = _free_port()
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"]
+    command += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += ["--allow-root", "--ServerApp.disable_check_xsrf=True"]
+    env = {**os.environ, **places, "JUPYTER_CONFIG_DIR": str(config), "JUPYTER_RUNTIME_DIR": str(home / "runtime")}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+    server = Lab(f"http://127.0.0.1:{port}", folder, log)
+    try:
+        _wait_until(lambda: _answers(server), f"jupyter lab answers (see {log})", process)
+        yield server
+        server.end_kernels()
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(server: Lab) -> bool:
+    try:
+        return bool(server.api("GET", "/api/status"))
+    except OSError:
+        return False
+
+
+def _wait_until(happened: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not happened():
+        assert process is None or process.poll() is None, f"the process ended before {what}"
+        assert time.monotonic() < end, f"not within {LIMIT_S} s: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Where Chromium is; on Debian, as root, it is installed when it is missing."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found and shutil.which("apt-get") and os.geteuid() == 0:
+        subprocess.run(["apt-get", "update"], check=True)
+        subprocess.run(["apt-get", "install", "-y", "chromium"], check=True)
+        found = shutil.which("chromium")
+    if not found:
+        pytest.fail("There is no Chromium: install it (Debian: apt-get install chromium), or run without tests/browser")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(LIMIT_S * 1000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def shot(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[[Page | Locator, str], Path]:
+    """Takes a screenshot, and gives its path."""
+
+    def take(what: Page | Locator, name: str) -> Path:
+        folder = Path(os.environ.get("LLAMA_NB_SHOTS", tmp_path))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
+        what.screenshot(path=path)
+        return path
+
+    return take
+
+
+class Notebook:
+    """A notebook that is open in a page."""
+
+    def __init__(self, lab: Lab, page: Page, name: str) -> None:
+        self.lab, self.page, self.name = lab, page, name
+        self.path = lab.folder / name
+
+    def open(self) -> Notebook:
+        self.page.goto(f"{self.lab.url}/doc/tree/{self.name}")
+        self.ready()
+        return self
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.ready()
+
+    def ready(self) -> None:
+        expect(self.cell(0)).to_be_visible()
+        self._kernel_is("idle")
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def begin(self, index: int) -> None:
+        """Runs a cell, and does not wait for its end."""
+        self.cell(index).locator(".jp-InputArea .cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def run(self, index: int) -> None:
+        self.begin(index)
+        expect(self.cell(index).locator(".jp-InputPrompt").first).to_have_text(re.compile(r"\[\d+\]:"))
+        error = self.cell(index).locator('[data-mime-type="application/vnd.jupyter.stderr"], .jp-RenderedText pre')
+        texts = [text for text in error.all_text_contents() if "Traceback" in text]
+        assert not texts, texts
+
+    def _kernel_is(self, status: str) -> None:
+        expect(self.page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", status)
+
+    def prompts(self) -> list[str]:
+        """The execution counts, as they are shown."""
+        return self.page.locator(".jp-CodeCell .jp-InputPrompt").all_text_contents()
+
+    @property
+    def panel(self) -> Locator:
+        return self.page.locator(".llama-nb").first
+
+    @property
+    def turns(self) -> Locator:
+        return self.panel.locator(".llama-nb-turn")
+
+    def ask(self, question: str) -> None:
+        box = self.panel.get_by_role("textbox", name="Message")
+        box.fill(question)
+        box.press("Enter")
+
+    def answer(self, index: int = -1) -> Locator:
+        turn = self.turns.last if index == -1 else self.turns.nth(index)
+        return turn.locator(".llama-nb-answer")
+
+    def wait_for_answer(self, index: int = -1, phase: str = "done") -> str:
+        turn = self.turns.last if index == -1 else self.turns.nth(index)
+        expect(turn).to_have_attribute("data-phase", phase)
+        return turn.locator(".llama-nb-text").inner_text()
+
+    def save(self, until: str = "") -> None:
+        """Saves, and waits until the file has `until` in it."""
+        self.page.locator(".jp-Notebook .jp-InputPrompt").first.click()  # the notebook, not the panel, has the keys
+        self.page.keyboard.press("Control+s")
+        _wait_until(lambda: until in self.path.read_text(), f"{until!r} is saved")
+
+
+@pytest.fixture
+def notebook(lab: Lab, page: Page, request: pytest.FixtureRequest) -> Iterator[Callable[..., Notebook]]:
+    """Makes a notebook of these cells, and opens it."""
+    made: list[Notebook] = []
+
+    def make(*cells: str) -> Notebook:
+        name = re.sub(r"\W+", "_", f"{request.node.name}_{len(made)}") + ".ipynb"
+        content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(content, lab.folder / name)
+        made.append(Notebook(lab, page, name).open())
+        return made[-1]
+
+    yield make
+    page.goto("about:blank")  # else the page asks for a kernel again when its own ends
+    lab.end_kernels()
+
+
+def scripted(*answers: str, delay_s: float = 0.0, panel: str = "panel = nb.Panel(chat); panel") -> str:
+    """A cell that shows a panel whose model gives these answers."""
+    config = {"answers": list(answers), "delay_s": delay_s}
+    providers = {"inference": [{"provider_id": "s", "provider_type": "scripted", "config": config}]}
+    stack = json.dumps({"providers": providers})
+    return f"import json, llama_nb as nb\nnb.configure(json.loads({stack!r}))\nchat = nb.Chat()\n{panel}"
