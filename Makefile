@@ -35,13 +35,13 @@ test: lint chromium
 	$(SAY) 'TypeScript tests'
 	@npm test --silent
 	$(SAY) 'Python tests'
-	@$(BIN)/python -m pytest --require-browser $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --require-browser $(ARGS)
 
 soak: lint chromium
 	$(SAY) 'TypeScript tests'
 	@LLAMA_NB_FULL=1 npm test --silent
 	$(SAY) 'Python tests, the long ones too'
-	@LLAMA_NB_FULL=1 $(BIN)/python -m pytest --require-browser --timeout=3600 --durations=15 $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" LLAMA_NB_FULL=1 $(BIN)/python -m pytest --require-browser --timeout=3600 --durations=15 $(ARGS)
 
 lint: $(VENV)/.test
 	$(SAY) 'Style, types, and the floors'
@@ -91,8 +91,13 @@ $(WIDGET): node_modules/.package-lock.json $(shell find js/src -type f 2>/dev/nu
 
 # The browser tests drive a Chromium or a Chrome: yours if there is one, else Debian's, else Playwright's own.
 chromium: $(VENV)/.test
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	@for name in chromium chromium-browser google-chrome $(BIN)/chromium; do command -v $$name >/dev/null && exit 0; done; \
+	echo 'Installing Chromium for the browser tests'; \
 	if [ "$$(id -u)" = 0 ] && grep -qs '^ID=debian' /etc/os-release; then \
-	  echo "Installing Chromium for the browser tests"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
-	else $(BIN)/playwright install chromium; fi
+	else \
+	  $(BIN)/playwright install chromium && ln -sf "$$($(BIN)/python -c "$$WHERE_IS_CHROMIUM")" $(BIN)/chromium; \
+	fi
+
+export WHERE_IS_CHROMIUM = from playwright.sync_api import sync_playwright as start; \
+  page = start().start(); print(page.chromium.executable_path); page.stop()

@@ -7,6 +7,7 @@ state that only this thread writes needs no lock. Callers may be any thread, or 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
@@ -17,14 +18,15 @@ T = TypeVar("T")
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_owner = 0  # the process whose thread runs it: a fork inherits the loop, but not the thread
 
 
 def get() -> asyncio.AbstractEventLoop:
     """Our event loop; the first call starts its thread."""
-    global _loop
+    global _loop, _owner
     with _lock:
-        if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
+        if _loop is None or _loop.is_closed() or _owner != os.getpid():
+            _loop, _owner = asyncio.new_event_loop(), os.getpid()
             threading.Thread(target=_loop.run_forever, name="llama_nb", daemon=True).start()
         return _loop
 

@@ -188,3 +188,24 @@ def test_constraints_pin_every_dependency_and_name_no_place(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     declared = [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]
     assert {_plain(name) for name in declared} - {_plain(line) for line in lines} == set()
+
+
+def test_the_readme_names_every_file(root: Path) -> None:
+    """The annotated tree is page one of this repository: a new file gets its half line there, a gone one loses it."""
+    tree = (root / "README.md").read_text("utf-8").split("## The house, room by room")[1]
+    named = set(re.findall(r"[\w.]+\.(?:py|ts|css|mjs)\b", tree))
+    files = [*(root / "llama_nb").rglob("*.py"), *(root / "js" / "src").iterdir(), root / "js" / "build.mjs"]
+    there = {file.name for file in files if file.read_text("utf-8").strip()}
+    assert there - {"__init__.py"} - named == set()
+    assert named - there - {"hatch_build.py"} == set()
+
+
+@pytest.mark.parametrize(("option", "status"), [("--require-browser", 1), ("-q", 0)])
+def test_a_run_without_the_browser_tests_is_not_green(root: Path, option: str, status: int) -> None:
+    """`make test` asks for them, so that a missing Chromium cannot pass unseen."""
+    one = "tests/test_cli.py::test_an_unknown_option_is_refused"
+    command = [sys.executable, "-m", "pytest", option, "-p", "no:cacheprovider", one]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout
+    assert ("no test in tests/browser passed" in done.stdout) is bool(status)
+    assert "1 passed" in done.stdout.splitlines()[-1]

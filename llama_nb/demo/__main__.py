@@ -55,8 +55,8 @@ PRESETS = {
         vocabulary_dialogs=12_000,
         base_tokens=2048,
         longest=2048,
-        shape={"dim": 256, "n_layers": 5, "n_heads": 8, "n_kv_heads": 4},
-        plan={"steps": 2800, "batch_tokens": 6144, "check_every": 50},
+        shape={"dim": 256, "n_layers": 4, "n_heads": 8, "n_kv_heads": 4},
+        plan={"steps": 2800, "batch_tokens": 4096, "check_every": 100},
     ),
     "toy": Preset(
         dialogs=200,

@@ -136,16 +136,16 @@ class Conversation:
         self.tools = [one.definition for one in offers]
         if rng.random() < 0.35:
             self._system()
-        for turn in range(rng.choices((1, 2, 3, 4), (58, 26, 11, 5))[0]):
+        for turn in range(rng.choices((1, 2, 3, 4), (36, 30, 20, 14))[0]):
             kind = rng.random()
-            if kind < (0.72 if turn == 0 else 0.6):
+            if kind < (0.64 if turn == 0 else 0.58):
                 self._call(rng.choice(offers))
-            elif kind < 0.82:
+            elif kind < 0.73:
                 self._unfitting(offers)
-            elif kind < 0.84:
+            elif kind < 0.75:
                 names = ", ".join(f"`{tool.tool_name}`" for tool in self.tools)
                 self._say(Turn(words.typed(rng, words.say(rng, f"({_WHICH_TOOLS})")), f"I can call {names}."))
-            elif kind < 0.855:
+            elif kind < 0.765:
                 day = f"{self.today.day} {MONTHS[self.today.month - 1]} {self.today.year}"
                 if "date" not in repr(self.tools) and "time" not in repr(self.tools):
                     self._say(Turn(words.typed(rng, words.say(rng, _TODAY)), f"Today is {day}."))

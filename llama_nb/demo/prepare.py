@@ -72,12 +72,12 @@ class TargetEncoder:
     def __call__(self, dialog: Iterable[Turn]) -> list[int]:
         ids = [self._bos]
         for turn in dialog:
-            ids += self._turn(turn.role, turn.text, turn.python_tag, turn.end_of_message)
+            ids += self._turn(turn.role, turn.text, turn.call, turn.end_of_message)
         return ids
 
-    def _encoded_turn(self, role: str, text: str, python_tag: bool, end_of_message: bool) -> tuple[int, ...]:
+    def _encoded_turn(self, role: str, text: str, call: str | None, end_of_message: bool) -> tuple[int, ...]:
         header = self._answer_header
-        ids = self._encoder.encode([Turn(role, text, python_tag, end_of_message)])[1 : -len(header)]
+        ids = self._encoder.encode([Turn(role, text, call, end_of_message)])[1 : -len(header)]
         if role != "assistant":
             return tuple(ids)
         return (*header, *(token | LEARN for token in ids[len(header) :]))

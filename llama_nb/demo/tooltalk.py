@@ -416,7 +416,7 @@ def offer(rng: Random) -> Offer:
 
 def offers(rng: Random) -> list[Offer]:
     """One to three tools that differ in name and in what they are for."""
-    wanted = rng.choices((1, 2, 3), (45, 33, 22))[0]
+    wanted = rng.choices((1, 2, 3), (52, 30, 18))[0]
     found: list[Offer] = []
     kinds: list[str] = []
     while len(found) < wanted:

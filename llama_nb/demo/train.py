@@ -89,7 +89,7 @@ class Plan:
     batch_tokens: int
     matrix_rate: float = 0.02
     vector_rate: float = 0.004
-    warmup_share: float = 0.02
+    warmup_steps: int = 50
     falling_share: float = 0.55
     check_every: int = 200
 
@@ -240,7 +240,7 @@ def validation_loss(model: Transformer, dialogs: list[Tensor], batch_tokens: int
 
 def share_of_rate(step: int, plan: Plan) -> float:
     """Rises, stays at 1, falls in a straight line."""
-    rise = step / max(1.0, plan.warmup_share * plan.steps)
+    rise = step / max(1, plan.warmup_steps)
     fall = (plan.steps - step + 1) / (plan.falling_share * plan.steps)
     return min(1.0, rise, fall)
 

@@ -11,13 +11,15 @@ import hashlib
 import io
 import json
 import math
+import pickle
 import re
+import reprlib
 import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +36,7 @@ Progress = Callable[[str, float], None]
 
 DEFAULT_MAX_SEQ_LEN = 4096
 FLOAT32_LIMIT_BYTES = 2_000_000_000
+MOST_HEAD_DIM = 1024
 WEIGHT_DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 EMBEDDING, HEAD = "tok_embeddings.weight", "output.weight"
 # What each parameter of Meta's is called by Hugging Face; in the layers, behind `model.layers.N.`.
@@ -145,26 +148,26 @@ class Description:
         """A whole number from 1 to `most`: beyond it, making the model would never end."""
         value = self._value(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            self.refuse(f"`{key}` should be a whole number from 1 to {most}, got {value!r}")
+            self.refuse(f"`{key}` should be a whole number from 1 to {most}, got {reprlib.repr(value)}")
         return value
 
-    def number(self, key: str, default: float | None = None) -> float:
+    def number(self, key: str, default: float | None = None, most: float = 1e12) -> float:
         value = self._value(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            self.refuse(f"`{key}` should be a number above 0, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+            self.refuse(f"`{key}` should be a number above 0, at most {most:g}, got {reprlib.repr(value)}")
         return float(value)
 
     def flag(self, key: str) -> bool:
         value = self._value(key, False)
         if not isinstance(value, bool):
-            self.refuse(f"`{key}` should be true or false, got {value!r}")
+            self.refuse(f"`{key}` should be true or false, got {reprlib.repr(value)}")
         return value
 
     def table(self, key: str) -> Description:
         """The object below `key`, empty when there is none."""
         value = self._value(key, {})
         if not isinstance(value, dict):
-            self.refuse(f"`{key}` should be an object, got {value!r}")
+            self.refuse(f"`{key}` should be an object, got {reprlib.repr(value)}")
         return Description(self.path, value)
 
     def _value(self, key: str, default: Any) -> Any:
@@ -200,7 +203,7 @@ def _json_object(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text("utf-8"))
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path}, line {error.lineno}: not JSON ({error.msg}).") from error
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # bytes that are no text, numbers of 5,000 digits
         raise CheckpointError(f"{path}: not JSON ({error}).") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected a JSON object, got {type(content).__name__}.")
@@ -209,8 +212,8 @@ def _json_object(path: Path) -> dict[str, Any]:
 
 def _args(description: Description, wish: int | None, vocabulary: Callable[[], int]) -> ModelArgs:
     args = _hugging_face_args(description) if description.is_hugging_face else _meta_args(description, vocabulary)
-    if args.dim % args.n_heads or args.head_dim % 2:
-        description.refuse(f"dim {args.dim} does not make {args.n_heads} heads of an even size")
+    if args.dim % args.n_heads or args.head_dim % 2 or args.head_dim > MOST_HEAD_DIM:
+        description.refuse(f"dim {args.dim} does not make {args.n_heads} heads of an even size up to {MOST_HEAD_DIM}")
     if args.n_heads % args.n_kv_heads:
         description.refuse(f"{args.n_heads} heads cannot share {args.n_kv_heads} key-value heads")
     if wish is not None and not 1 <= wish <= args.max_seq_len:
@@ -233,7 +236,9 @@ def _meta_args(params: Description, vocabulary: Callable[[], int]) -> ModelArgs:
         n_layers=params.whole("n_layers", most=1024),
         n_heads=n_heads,
         n_kv_heads=params.whole("n_kv_heads", n_heads, most=4096),
-        hidden_dim=meta_hidden_dim(dim, params.whole("multiple_of", 256), params.number("ffn_dim_multiplier", 1.0)),
+        hidden_dim=meta_hidden_dim(
+            dim, params.whole("multiple_of", 256), params.number("ffn_dim_multiplier", 1.0, 100)
+        ),
         vocab_size=vocabulary() if unknown_size else params.whole("vocab_size"),
         max_seq_len=params.whole("max_seq_len", 131_072 if scaled else 8192),
         norm_eps=params.number("norm_eps", 1e-5),
@@ -354,7 +359,7 @@ def _digest(path: Path, digits: int, told: Callable[[int], None]) -> str:
 class _Counted(io.RawIOBase):
     """A file that tells how many bytes are read from it."""
 
-    def __init__(self, file: BinaryIO, told: Callable[[int], None]) -> None:
+    def __init__(self, file: io.FileIO, told: Callable[[int], None]) -> None:
         self._file, self._told = file, told
 
     def readable(self) -> bool:
@@ -460,13 +465,14 @@ def _check_count(folder: Path, files: list[Path]) -> None:
     numbered = [match for file in files if (match := re.search(r"-(\d+)-of-(\d+)\.safetensors$", file.name))]
     for count in {int(match[2]) for match in numbered}:
         there = {int(match[1]) for match in numbered if int(match[2]) == count}
-        if missing := sorted(set(range(1, count + 1)) - there):
-            raise CheckpointError(f"{folder}: weight file {missing[0]} of {count} is missing.")
+        missing = next((number for number in range(1, count + 1) if number not in there), None)
+        if missing is not None:
+            raise CheckpointError(f"{folder}: weight file {missing} of {count} is missing.")
 
 
 def _indexed_files(index: Path) -> list[Path]:
     names = set(Description(index, _json_object(index)).table("weight_map").values.values())
-    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+    if not names or not all(isinstance(name, str) and name and Path(name).name == name for name in names):
         raise CheckpointError(f"{index}: `weight_map` should name the file of each parameter, in this folder.")
     for name in sorted(names):
         if not (index.parent / name).is_file():
@@ -480,11 +486,14 @@ def _read_pth(path: Path) -> dict[str, Tensor]:
         _refuse_unzippable(path)
     try:
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except Exception as error:  # torch raises RuntimeError, pickle's errors, KeyError, EOFError …
-        if found := re.search(r"Unsupported (?:global|class|operand).*?((?:\w+\.)+\w+)", str(error)):
-            raise CheckpointError(
-                f"{path} holds code (`{found[1]}`), not only tensors: it was not run. Do not trust this file."
-            ) from error
+    except pickle.UnpicklingError as error:
+        # Not torch's own words: they go on to say how to run it nevertheless.
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        code = f"code (`{found[1]}`), not only tensors" if found else "something else than tensors"
+        raise CheckpointError(f"{path} holds {code}: it was not run. Do not trust this file.") from error
+    except OSError:
+        raise
+    except Exception as error:  # torch raises RuntimeError, KeyError, EOFError …
         raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: expected names and tensors, got {type(content).__name__}.")
@@ -521,6 +530,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except OSError:
+        raise
     except Exception as error:  # SafetensorError, and whatever torch says of an unknown dtype
         size, expected = path.stat().st_size, _safetensors_size(path)
         if expected is not None and size < expected:
@@ -625,6 +636,7 @@ def _check_shape(weights: Weights, name: str, whole: tuple[int, ...]) -> None:
     for part in parts:
         if list(part.tensor.shape) != expected:
             _refuse_shape(weights, name, part, tuple(expected), whole)
+    for part in parts[1:]:
         if dim is None and not torch.equal(part.tensor, parts[0].tensor):
             raise CheckpointError(
                 f"{part.file}: parameter `{name}` differs from that of {parts[0].file.name}: "

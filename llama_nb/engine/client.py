@@ -41,7 +41,7 @@ from llama_nb.engine.protocol import (
     Submit,
     frame,
 )
-from llama_nb.errors import EngineError, LlamaError, NotSupported, by_name
+from llama_nb.errors import BadRequest, EngineError, LlamaError, NotSupported, by_name
 
 log = logging.getLogger("llama_nb")
 
@@ -89,10 +89,21 @@ class Engine:
             CheckpointError: the checkpoint cannot be loaded.
             EngineError: the process could not be started, or died.
         """
+        return await asyncio.shield((await self._running()).loaded)
+
+    async def _running(self) -> _Process:
+        """The process, once its model is loaded; raises as `load` does."""
         async with self._starting:
-            if self._process is None or self._process.dead:
-                self._process = _Process(self, self._start)
-            return await asyncio.shield(self._process.loaded)
+            process = self._process
+            # What a fork inherited belongs to its parent: two that talk on one pipe would garble it.
+            if process is None or process.dead or process.owner != os.getpid():
+                try:
+                    process = self._process = _Process(self, self._start)
+                except OSError as error:  # no memory, no more processes or files, a full disk
+                    self.status = Status("failed", f"The generator could not be started: {error}.")
+                    raise EngineError(self.status.detail) from error
+            await asyncio.shield(process.loaded)
+            return process
 
     async def answer(self, request: Submit) -> AsyncIterator[Piece | Prefilled | Done]:
         """The events of one request, the last of them `Done`; closing the iterator cancels the request.
@@ -100,9 +111,7 @@ class Engine:
         `request.id` is replaced by one of our own.
         """
         request = msgspec.structs.replace(request, id=next(self._ids))
-        await self.load()
-        process = self._process
-        assert process is not None, "it was loaded"
+        process = await self._running()
         events = process.open(request)
         finished = False
         try:
@@ -135,10 +144,15 @@ class _Process:
         self.loaded.add_done_callback(lambda loaded: loaded.cancelled() or loaded.exception())  # no "never retrieved"
         self.ready: Ready | None = None
         self.dead = False
+        self.owner = os.getpid()
         engine.status = Status("loading", "starting the generator", 0.0)
         self._folder = Path(tempfile.mkdtemp(prefix="llama_nb-"))
         self._log = self._folder / "generator.log"
-        self._pipe, self._life, self._supervisor = _spawn(self._log)
+        try:
+            self._pipe, self._life, self._supervisor = _spawn(self._log)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         self._outbox: asyncio.Queue[Command] = asyncio.Queue()
         self._tasks = [self._loop.create_task(work) for work in (self._receive(), self._send(), self._watch_silence())]
         self._outbox.put_nowait(start)
@@ -191,8 +205,11 @@ class _Process:
             try:
                 await self._loop.sock_sendall(self._pipe, frame(command))
             except FrameError as error:
-                assert isinstance(command, Submit), "only a dialog can be so large"
-                self._dispatch(Failed(command.id, "BadRequest", f"The dialog is too large: {error}."))
+                refusal = BadRequest(f"The generator cannot be sent this: {error}.")
+                if not isinstance(command, Submit):  # the path of a checkpoint can have bytes that are no text
+                    self._mourn(refusal)
+                    return
+                self._dispatch(Failed(command.id, "BadRequest", str(refusal)))
             except OSError:
                 return  # `_receive` sees the end as well, and tells why
 
@@ -202,6 +219,7 @@ class _Process:
             waiting = bool(self._open) or not self.loaded.done()
             if waiting and time.monotonic() - self._heard > SILENCE_S:
                 self._mourn(EngineError(f"The generator has said nothing for {SILENCE_S:.0f} s and was ended."))
+                return
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, Loading):
@@ -242,8 +260,13 @@ class _Process:
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        self._pipe.close()
-        self._life.close()
+        with contextlib.suppress(OSError):
+            self._life.shutdown(socket.SHUT_RDWR)  # a process that the kernel forked may hold a copy open
+        # Unregistered before they are closed: for the same reason the selector would go on to report them.
+        for end in (self._pipe, self._life):
+            self._loop.remove_reader(end)
+            self._loop.remove_writer(end)
+            end.close()
         # Reaped beside the loop: the supervisor may need a moment to kill its ranks.
         self._loop.run_in_executor(None, self._bury)
 

@@ -122,8 +122,15 @@ class FrameError(Exception):
 
 
 def frame(content: Command | list[Event]) -> bytes:
-    """`content` as the bytes of one frame."""
-    payload = _encoder.encode(content)
+    """`content` as the bytes of one frame.
+
+    Raises:
+        FrameError: it is larger than is allowed, or holds what msgpack cannot write.
+    """
+    try:
+        payload = _encoder.encode(content)
+    except (UnicodeEncodeError, OverflowError) as error:  # half a character, or a number beyond 64 bits
+        raise FrameError(f"a frame could not be written: {error}") from error
     if len(payload) > MAX_FRAME_BYTES:
         raise FrameError(f"a frame of {len(payload):,} bytes is larger than the {MAX_FRAME_BYTES:,} that are allowed")
     return _LENGTH.pack(len(payload)) + payload
@@ -160,5 +167,5 @@ class FrameReader:
             del self._buffer[:end]
             try:
                 yield decoder.decode(payload)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise FrameError(f"a frame could not be read: {error}") from error

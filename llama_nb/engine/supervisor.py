@@ -48,20 +48,25 @@ def _wait(life: socket.socket, kernel: int, rank: subprocess.Popen[bytes]) -> bo
     if not hasattr(os, "pidfd_open"):
         return _wait_by_looking(life, kernel, rank)
     rank_gone = os.pidfd_open(rank.pid)
-    watched: list[socket.socket | int] = [life, rank_gone]
+    watched = [life.fileno(), rank_gone]
     # A process that the kernel forked may hold a copy of the life pipe: so its pid is watched as well.
     with contextlib.suppress(OSError):
         watched.append(os.pidfd_open(kernel))
     if os.getppid() != kernel:
         return True
-    ready, _, _ = select.select(watched, [], [])
-    return ready != [rank_gone]
+    # Not select(): the kernel may have so many files open that ours have numbers above its 1023.
+    poll = select.poll()
+    for descriptor in watched:
+        poll.register(descriptor, select.POLLIN)
+    return [descriptor for descriptor, _ in poll.poll()] != [rank_gone]
 
 
 def _wait_by_looking(life: socket.socket, kernel: int, rank: subprocess.Popen[bytes]) -> bool:
     """The same where there are no pidfds (macOS): the life pipe at once, the pids five times a second."""
+    poll = select.poll()
+    poll.register(life, select.POLLIN)
     while os.getppid() == kernel and rank.poll() is None:
-        if select.select([life], [], [], 0.2)[0]:
+        if poll.poll(200):
             return True
     return os.getppid() != kernel
 

@@ -85,6 +85,8 @@ class Connection:
         self._pipe = pipe
         self._reader = FrameReader()
         self._commands: list[Command] = []
+        self._poll = select.poll()  # not select(), which knows no descriptor above 1023
+        self._poll.register(pipe, select.POLLIN)
 
     def wait(self) -> Command:
         """The next command, however long it takes. EOFError: there will be none."""
@@ -94,7 +96,7 @@ class Connection:
 
     def poll(self) -> Command | None:
         """The next command if one is there."""
-        while not self._commands and select.select([self._pipe], [], [], 0)[0]:
+        while not self._commands and self._poll.poll(0):
             self._receive()
         return self._commands.pop(0) if self._commands else None
 

@@ -19,19 +19,25 @@ if TYPE_CHECKING:
     from llama_models.llama3.tokenizer import Tokenizer
 
 KEPT_ANSWERS = 1024
+KEPT_ANSWERS_OF_A_PROMPT = 16
 
 
 class Turn(msgspec.Struct, frozen=True):
     """One message of a rendered dialog.
 
-    `python_tag` writes `<|python_tag|>` before the text; `end_of_message` closes with `<|eom_id|>` instead of
-    `<|eot_id|>`.
+    `call` is a tool call as it is written behind `<|python_tag|>`, after the text; `end_of_message` closes with
+    `<|eom_id|>` instead of `<|eot_id|>`.
     """
 
     role: str
     text: str
-    python_tag: bool = False
+    call: str | None = None
     end_of_message: bool = False
+
+
+def well_formed(text: str) -> str:
+    """`text` with U+FFFD for each lone surrogate: half a character, which neither a pipe nor a tokenizer takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Answer:
@@ -45,17 +51,27 @@ class Answer:
 
     def ids_of(self, turn: Turn) -> list[int] | None:
         """The ids behind `turn` if it is this answer, or the beginning of it up to the end of a piece."""
-        if turn.python_tag:
-            calls = read_calls(turn.text)
-            same = calls is not None and read_calls("".join(text for _, text in self._pieces)) == calls
+        if turn.call is not None:
+            whole = "".join(text for _, text in self._pieces)
+            same = whole.startswith(turn.text) and _same_call(whole[len(turn.text) :], turn.call)
             return [token for ids, _ in self._pieces for token in ids] if same else None
         kept: list[int] = []
+        silent: list[int] = []  # control tokens: they belong to the text that follows, or to the very end
         rest = turn.text
         for ids, text in self._pieces:
-            if not rest.startswith(text) or (not rest and text):
+            if not rest.startswith(text):
                 break
-            kept, rest = kept + ids, rest[len(text) :]
+            silent += ids
+            if text:
+                kept, silent, rest = kept + silent, [], rest[len(text) :]
+        else:
+            kept += silent
         return None if rest else kept
+
+
+def _same_call(written: str, call: str) -> bool:
+    calls = read_calls(call)
+    return written == call or (calls is not None and read_calls(written) == calls)
 
 
 class DialogEncoder:
@@ -63,7 +79,8 @@ class DialogEncoder:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
-        self._answers: OrderedDict[tuple[int, ...], Answer] = OrderedDict()
+        # Several chats can ask the same: none may lose its answer to another's.
+        self._answers: OrderedDict[tuple[int, ...], list[Answer]] = OrderedDict()
 
     def encode(self, dialog: Sequence[Turn]) -> list[int]:
         """The token ids of the whole dialog, up to the header of the answer that is asked for."""
@@ -76,15 +93,17 @@ class DialogEncoder:
     def keep(self, prompt_ids: Sequence[int], answer: Answer) -> None:
         """Remembers what was generated after `prompt_ids`."""
         key = tuple(prompt_ids)
-        self._answers[key] = answer
+        answers = self._answers.setdefault(key, [])
+        answers.append(answer)
+        del answers[:-KEPT_ANSWERS_OF_A_PROMPT]
         self._answers.move_to_end(key)
         while len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)
 
     def _kept(self, ids: list[int], turn: Turn) -> list[int] | None:
-        answer = self._answers.get(tuple(ids)) if turn.role == "assistant" else None
-        kept = answer and answer.ids_of(turn)
-        if not kept:
+        answers = self._answers.get(tuple(ids), []) if turn.role == "assistant" else []
+        kept = next((found for answer in reversed(answers) if (found := answer.ids_of(turn))), None)
+        if kept is None:
             return None
         closed = kept[-1] in self.tokenizer.stop_tokens
         return kept if closed else [*kept, self.tokenizer.eot_id]
@@ -99,12 +118,11 @@ class DialogEncoder:
         ]
 
     def _body(self, turn: Turn) -> list[int]:
-        tag = [self.tokenizer.python_tag_id] if turn.python_tag else []
+        call = [] if turn.call is None else [self.tokenizer.python_tag_id, *self._text(turn.call)]
         end = self.tokenizer.eom_id if turn.end_of_message else self.tokenizer.eot_id
-        return [*tag, *self._text(turn.text), end]
+        return [*self._text(turn.text), *call, end]
 
     def _text(self, text: str) -> list[int]:
-        """Plain text, whatever it looks like; a lone surrogate (half a character) becomes U+FFFD."""
-        whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        ids: list[int] = self.tokenizer.encode(whole, bos=False, eos=False)
+        """Plain text, whatever it looks like."""
+        ids: list[int] = self.tokenizer.encode(well_formed(text), bos=False, eos=False)
         return ids

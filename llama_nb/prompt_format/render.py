@@ -24,7 +24,7 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.errors import NotSupported
-from llama_nb.prompt_format.encode import Turn
+from llama_nb.prompt_format.encode import Turn, well_formed
 
 MONTHS = (
     "January February March April May June July August September October November December".split()  # no locale
@@ -35,8 +35,17 @@ def render(messages: Sequence[Message], tools: Sequence[ToolDefinition] = (), *,
     """The dialog in the layout of Llama 3.1; `tools` are offered as JSON in a user message of their own.
 
     >>> render([UserMessage(content="hi")], today=date(2024, 9, 21))
-    [Turn(role='user', text='hi', python_tag=False, end_of_message=False)]
+    [Turn(role='user', text='hi', call=None, end_of_message=False)]
     """
+    return [_well_formed(turn) for turn in _layout(messages, tools, today)]
+
+
+def _well_formed(turn: Turn) -> Turn:
+    call = None if turn.call is None else well_formed(turn.call)
+    return Turn(turn.role, well_formed(turn.text), call, turn.end_of_message)
+
+
+def _layout(messages: Sequence[Message], tools: Sequence[ToolDefinition], today: date) -> list[Turn]:
     system, rest = _split_system(messages)
     if not tools:
         head = [Turn("system", system)] if system is not None else []
@@ -62,9 +71,8 @@ def _turn(message: Message) -> Turn:
         return Turn("system", _text(message.content))
     if isinstance(message, ToolResponseMessage):
         return Turn("ipython", _text(message.content))
-    text = _text(message.content) + "".join(call_text(call) for call in message.tool_calls)
-    end_of_message = message.stop_reason is StopReason.end_of_message
-    return Turn("assistant", text, bool(message.tool_calls), end_of_message)
+    call = "".join(call_text(call) for call in message.tool_calls) if message.tool_calls else None
+    return Turn("assistant", _text(message.content), call, message.stop_reason is StopReason.end_of_message)
 
 
 def _text(content: InterleavedTextMedia) -> str:

@@ -86,11 +86,11 @@ def _from_hugging_face(path: Path) -> Tokenizer:
         added: dict[str, int] = {token["content"]: token["id"] for token in content["added_tokens"]}
         _check_cutting(path, content)
         ranks = _byte_ranks(path, content["model"], added)
+        _check_ranks(path, ranks.items())
+        tokenizer = _through_tiktoken(ranks)
+        _check_control_tokens(path, added, tokenizer)
     except (KeyError, TypeError, AttributeError) as error:
         raise _foreign(path, f"it is not a byte-level BPE vocabulary ({error!r})") from error
-    _check_ranks(path, ranks.items())
-    tokenizer = _through_tiktoken(ranks)
-    _check_control_tokens(path, added, tokenizer)
     return tokenizer
 
 
@@ -143,10 +143,10 @@ def _check_merges(path: Path, vocabulary: dict[str, int], merges: list[str | lis
     """
     made, highest = set(), -1
     for number, merge in enumerate(merges, 1):
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
-        token_id = vocabulary.get(left + right)
-        if token_id is None:
-            raise _foreign(path, f"merge {number} makes {left + right!r}, which is not in its vocabulary")
+        pair = merge.split(" ") if isinstance(merge, str) else merge
+        token_id = vocabulary.get("".join(pair))
+        if token_id is None or len(pair) != 2:
+            raise _foreign(path, f"merge {number} is {merge!r}, which does not make a token of two others")
         if token_id < highest:
             raise _foreign(path, f"merge {number} makes token {token_id} after {highest}, not in the order of the ids")
         made.add(token_id)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import Notebook, scripted
+from tests.browser.conftest import Lab, Notebook, scripted
 
 MakeNotebook = Callable[..., Notebook]
 Shot = Callable[[Page | Locator, str], Path]
 
 POEM = " ".join(f"word{number}" for number in range(1, 61))
+LONG = " ".join(f"word{number}" for number in range(1, 2001))
+RICH = """## A tour of attention
+
+Each token **looks back** at the *others*:
+
+1. Make queries, keys and values
+2. Compare them, and scale by `sqrt(d)`
+
+```python
+def attention(q, k, v):
+    return (q @ k.T / q.shape[-1] ** 0.5).softmax(-1) @ v
+```
+
+| Name | Meaning |
+|:-----|--------:|
+| q | what I look for |
+
+> It is all you need.
+
+See [the paper](https://arxiv.org/abs/1706.03762).
+"""
+CALL = '<|python_tag|>{"type": "function", "name": "get_weather", "parameters": {"city": "Zürich", "days": 3}}'
+WITH_TOOL = """
+from llama_nb.apis.messages import ToolDefinition
+chat.tools = [ToolDefinition(tool_name="get_weather")]
+panel = nb.Panel(chat); panel"""
 
 
 def test_a_question_typed_into_the_panel_streams_an_answer(notebook: MakeNotebook, shot: Shot) -> None:
@@ -28,3 +56,238 @@ def test_a_question_typed_into_the_panel_streams_an_answer(notebook: MakeNoteboo
     expect(book.panel.get_by_role("status")).to_contain_text("Ready")
     expect(book.panel.get_by_role("textbox", name="Message")).to_have_value("")
     shot(book.page, "answered")
+
+
+def test_a_suggestion_is_one_click(notebook: MakeNotebook) -> None:
+    book = notebook(scripted("I answer."))
+    book.run(0)
+    book.panel.get_by_role("button", name="What can you do?").click()
+    assert book.wait_for_answer() == "I answer."
+    expect(book.turns).to_contain_text("What can you do?")
+
+
+def test_stop_ends_the_answer_within_100_ms(notebook: MakeNotebook, record_property: Callable[..., None]) -> None:
+    book = notebook(scripted(LONG, delay_s=0.02))
+    book.run(0)
+    took: list[float] = []
+    for _ in range(5):
+        book.ask("Go on and on.")
+        expect(book.answer()).to_contain_text("word3")
+        took.append(book.stop())
+        expect(book.turns.last).to_have_attribute("data-phase", "stopped")
+        expect(book.answer()).to_contain_text("Stopped")
+        expect(book.panel.get_by_role("button", name="Stop")).to_be_hidden()
+    record_property("stop_ms", took)
+    print(f"Stop took {sorted(round(ms) for ms in took)} ms")
+    # The machine is shared: the best of five says what our own way costs.
+    assert min(took) < 100, took
+    book.ask("And again?")
+    expect(book.answer()).to_contain_text("word1")
+
+
+BUSY = "import time; time.sleep(8)"
+
+
+def _stop_while_busy(book: Notebook) -> float:
+    book.ask("Go on and on.")
+    expect(book.answer()).to_contain_text("word3")
+    book.begin(1)
+    expect(book.cell(1).locator(".jp-InputPrompt")).to_have_text("[*]:")
+    # Only when a piece was published during the cell does ipykernel 7.4 bind the comm to the cell's own shell.
+    seen = len(book.answer().inner_text())
+    book.page.wait_for_function(
+        "seen => [...document.querySelectorAll('.llama-nb-answer')].at(-1).innerText.length > seen + 40", arg=seen
+    )
+    took = book.stop()
+    expect(book.turns.last).to_have_attribute("data-phase", "stopped")
+    return took
+
+
+def test_stop_works_within_a_second_while_a_cell_runs(
+    notebook: MakeNotebook, record_property: Callable[..., None]
+) -> None:
+    book = notebook(scripted(LONG, delay_s=0.02), BUSY)
+    book.run(0)
+    took = _stop_while_busy(book)
+    record_property("stop_busy_ms", took)
+    print(f"Stop during a busy cell took {took:.0f} ms")
+    assert took < 1000
+
+
+def test_stop_waits_for_the_cell_without_our_guard(notebook: MakeNotebook) -> None:
+    """The negative control: without the guard on its comm, ipykernel 7.4 holds Stop back. When this fails, the guard
+    may no longer be needed."""
+    without = scripted(LONG, delay_s=0.02, panel="panel = nb.Panel(chat); del panel.comm._reply_subshell_for; panel")
+    book = notebook(without, BUSY)
+    book.run(0)
+    expected_ms = 2000
+    hint = book.panel.get_by_role("status")
+    seen: list[str] = []
+    book.page.expose_function("llamaSaid", seen.append)
+    hint.evaluate("el => new MutationObserver(() => llamaSaid(el.textContent)).observe(el, {subtree: true, characterData: true, childList: true})")
+    assert _stop_while_busy(book) > expected_ms
+    assert any("press ■ to interrupt" in said for said in seen), seen
+
+
+@pytest.fixture
+def reloads(full: bool) -> int:
+    return 20 if full else 3
+
+
+def test_a_reload_in_mid_answer_loses_and_doubles_nothing(notebook: MakeNotebook, reloads: int) -> None:
+    book = notebook(scripted(LONG, delay_s=0.01 * reloads))
+    book.run(0)
+    book.save("Llama conversation")
+    book.ask("Go on and on.")
+    expect(book.answer()).to_contain_text("word3")
+    for _ in range(reloads):
+        book.reload()
+        expect(book.turns).to_have_count(1)
+        expect(book.turns).to_have_attribute("data-phase", "answering")
+        before = book.answer().inner_text()
+        assert before.split()[1:4] == ["word1", "word2", "word3"]
+        book.page.wait_for_function(
+            "seen => document.querySelector('.llama-nb-answer').innerText.length > seen", arg=len(before) + 20
+        )
+    book.stop()
+    words = book.answer().locator(".llama-nb-text").inner_text()
+    assert LONG.startswith(words), "a piece was lost or doubled"
+    expect(book.turns).to_have_count(1)
+
+
+def test_after_a_reload_the_saved_notebook_has_what_was_said_since(notebook: MakeNotebook) -> None:
+    book = notebook(scripted(POEM, delay_s=0.1))
+    book.run(0)
+    book.save("Llama conversation")
+    book.ask("Say sixty words.")
+    expect(book.answer()).to_contain_text("word3")
+    book.panel.get_by_role("textbox", name="Message").fill("half a thought")
+    book.reload()
+    expect(book.panel.get_by_role("textbox", name="Message")).to_have_value("half a thought")
+    assert book.wait_for_answer() == POEM
+    book.save("word60")
+
+
+def test_a_tool_call_unfolds_as_a_collapsible_cell(notebook: MakeNotebook, shot: Shot) -> None:
+    book = notebook(scripted(CALL, delay_s=0.1, panel=WITH_TOOL))
+    book.run(0)
+    book.ask("The weather in Zürich?")
+    cell = book.panel.locator("details")
+    expect(cell).to_have_attribute("open", "")
+    expect(cell.locator("summary")).to_contain_text("calling…")
+    expect(cell.locator("summary")).to_contain_text("get_weather")
+    shot(book.page, "calling")
+    expect(cell.locator("summary")).to_contain_text("not run")
+    assert json.loads(cell.locator("pre").inner_text()) == {"city": "Zürich", "days": 3}
+    cell.locator("summary").press("Enter")
+    expect(cell.locator("pre")).to_be_hidden()
+    cell.locator("summary").click()
+    expect(cell.locator("pre")).to_be_visible()
+    shot(book.page, "called")
+
+
+def test_no_key_in_the_panel_reaches_the_notebook(notebook: MakeNotebook) -> None:
+    book = notebook(scripted("Fine."), "1 + 1")
+    book.run(0)
+    prompts = book.prompts()
+    box = book.panel.get_by_role("textbox", name="Message")
+    box.press_sequentially("add")
+    box.press("Shift+Enter")
+    box.press_sequentially("b")
+    for keys in ("Control+Enter", "Alt+Enter", "Shift+Enter", "Escape", "a", "d", "d"):
+        box.press(keys)
+    value = box.input_value()
+    assert value.startswith("add\nb")
+    assert value.endswith("add")
+    expect(book.turns).to_have_count(0)
+    box.press("Enter")
+    assert book.wait_for_answer() == "Fine."
+    assert book.prompts() == prompts
+    expect(book.page.locator(".jp-Notebook .jp-Cell")).to_have_count(2)
+
+
+def test_enter_that_chooses_characters_does_not_send(notebook: MakeNotebook) -> None:
+    book = notebook(scripted("Fine."))
+    book.run(0)
+    box = book.panel.get_by_role("textbox", name="Message")
+    box.fill("にほん")
+    for event in ("{key: 'Enter', isComposing: true}", "{key: 'Enter', keyCode: 229}"):
+        box.evaluate(f"el => el.dispatchEvent(new KeyboardEvent('keydown', {{bubbles: true, ...{event}}}))")
+    expect(box).to_have_value("にほん")
+    box.press("Enter")
+    book.wait_for_answer()
+    expect(book.turns).to_have_count(1)
+
+
+def test_an_error_is_said_in_plain_words_and_the_next_question_works(notebook: MakeNotebook) -> None:
+    failing = """
+answer = chat.stack.inference.chat_completion
+def fail_once(*args, **kwargs):
+    chat.stack.inference.chat_completion = answer
+    raise nb.LlamaError("The model <b>fell</b> over.")
+chat.stack.inference.chat_completion = fail_once
+panel = nb.Panel(chat); panel"""
+    book = notebook(scripted("Now I can.", panel=failing))
+    book.run(0)
+    book.ask("Will you?")
+    expect(book.turns).to_have_attribute("data-phase", "failed")
+    expect(book.turns).to_contain_text("The model <b>fell</b> over.")
+    book.ask("And now?")
+    assert book.wait_for_answer() == "Now I can."
+
+
+def test_two_views_of_a_panel_say_the_same(notebook: MakeNotebook) -> None:
+    book = notebook(scripted(POEM, delay_s=0.02), "panel", "nb.Panel(chat)")
+    for cell in range(3):
+        book.run(cell)
+    book.ask("Say sixty words.")
+    views = book.page.locator(".llama-nb")
+    expect(views).to_have_count(3)
+    for view in range(3):
+        expect(views.nth(view).locator(".llama-nb-turn")).to_have_attribute("data-phase", "done")
+        expect(views.nth(view).locator(".llama-nb-text")).to_have_text(POEM)
+
+
+def test_the_panel_wears_the_notebooks_theme(lab: Lab, notebook: MakeNotebook, shot: Shot) -> None:
+    themes = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    seen = {}
+    try:
+        for theme in ("Light", "Dark"):
+            lab.api("PUT", themes, {"raw": json.dumps({"theme": f"JupyterLab {theme}"})})
+            book = notebook(scripted(RICH, CALL, panel=WITH_TOOL))
+            book.run(0)
+            book.ask("How does attention work?")
+            book.wait_for_answer()
+            shot(book.page, f"{theme.lower()}-answer")
+            book.ask("The weather in Zürich?")
+            expect(book.panel.locator("details summary")).to_contain_text("not run")
+            shot(book.page, f"{theme.lower()}-call")
+            seen[theme] = book.panel.evaluate("el => getComputedStyle(el).backgroundColor")
+    finally:
+        lab.api("PUT", themes, {"raw": "{}"})
+    assert seen["Light"] == "rgb(255, 255, 255)"
+    assert max(int(part) for part in seen["Dark"][4:-1].split(",")) < 80, seen
+
+
+def test_a_notebook_reopened_without_its_kernel_shows_the_transcript(
+    lab: Lab, notebook: MakeNotebook, context: BrowserContext, shot: Shot
+) -> None:
+    book = notebook(scripted(RICH, CALL, panel=WITH_TOOL))
+    book.run(0)
+    book.ask("How does attention work?")
+    book.wait_for_answer()
+    mirror = book.page.locator(".jp-RenderedMarkdown", has_text="Llama conversation")
+    expect(mirror).to_be_hidden()  # the panel itself is there
+    book.ask("The weather in Zürich?")
+    expect(book.panel.locator("details summary")).to_contain_text("not run")
+    book.save("not run")
+    book.page.goto("about:blank")
+    lab.end_kernels()
+
+    again = Notebook(lab, context.new_page(), book.name).open()
+    mirror = again.page.locator(".jp-RenderedMarkdown", has_text="Llama conversation")
+    expect(mirror).to_be_visible()
+    for said in ("How does attention work?", "Make queries", "def attention", "The weather in Zürich?", '"days": 3'):
+        expect(mirror).to_contain_text(said)
+    shot(again.page, "reopened")
+    again.page.close()

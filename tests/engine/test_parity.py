@@ -372,6 +372,26 @@ def mean_error(got: Tensor, expected: Tensor) -> float:
     return float((got - expected).abs().mean())
 
 
+@pytest.fixture(scope="module")
+def guide() -> tuple[Transformer, Any, Reference]:
+    model, tokenizer = load(GUIDE, device=CPU, dtype=torch.float32, max_seq_len=None, progress=lambda *_: None)
+    params = json.loads((GUIDE / "params.json").read_text("utf-8"))
+    twin = reference(guide_weights(), **(params | {"vocab_size": tokenizer.n_words, "max_seq_len": 512}))
+    return model, tokenizer, twin
+
+
+def guide_weights() -> dict[str, Tensor]:
+    (file,) = [path for path in GUIDE.iterdir() if path.suffix in (".pth", ".safetensors")]
+    if file.suffix == ".pth":
+        weights = torch.load(file, weights_only=True)
+    else:
+        from safetensors.torch import load_file
+
+        weights = load_file(file)
+    weights.setdefault("output.weight", weights["tok_embeddings.weight"])
+    return {name: tensor.float() for name, tensor in weights.items()}
+
+
 class TestTheEmbeddedModel:
     """The checkpoint that ships in the package."""
 
@@ -384,34 +404,19 @@ class TestTheEmbeddedModel:
         "%llama what is entropy?",
     )
 
-    @pytest.fixture(scope="class")
-    def guide(self) -> tuple[Transformer, Any, Reference]:
-        model, tokenizer = load(GUIDE, device=CPU, dtype=torch.float32, max_seq_len=None, progress=lambda *_: None)
-        params = json.loads((GUIDE / "params.json").read_text("utf-8"))
-        twin = reference(self.weights(), **(params | {"vocab_size": tokenizer.n_words, "max_seq_len": 512}))
-        return model, tokenizer, twin
-
-    def weights(self) -> dict[str, Tensor]:
-        (file,) = [path for path in GUIDE.iterdir() if path.suffix in (".pth", ".safetensors")]
-        if file.suffix == ".pth":
-            weights = torch.load(file, weights_only=True)
-        else:
-            from safetensors.torch import load_file
-
-            weights = load_file(file)
-        weights.setdefault("output.weight", weights["tok_embeddings.weight"])
-        return {name: tensor.float() for name, tensor in weights.items()}
-
     def dialogs(self, tokenizer: Any, count: int) -> list[Tensor]:
-        """Prompts as the guide knows them, and ever longer runs of text."""
-        special = tokenizer.special_tokens
-        header = [special["<|start_header_id|>"], *tokenizer.encode("user", bos=False, eos=False)]
-        dialogs = []
-        for number in range(count):
-            said = " ".join([*self.PROMPTS[: 1 + number // 6], self.PROMPTS[number % 6]])
-            text = tokenizer.encode("\n\n" + said, bos=False, eos=False)
-            dialogs.append(torch.tensor([[tokenizer.bos_id, *header, special["<|end_header_id|>"], *text]]))
-        return dialogs
+        """Questions as the guide is used to them, and ever longer runs of questions."""
+        start, end = (tokenizer.special_tokens[f"<|{side}_header_id|>"] for side in ("start", "end"))
+
+        def turn(role: str, said: str) -> list[int]:
+            encoded = (tokenizer.encode(text, bos=False, eos=False) for text in (role, "\n\n" + said))
+            return [start, *next(encoded), end, *next(encoded)]
+
+        asked = [" ".join([*self.PROMPTS[: number // 6], self.PROMPTS[number % 6]]) for number in range(count)]
+        return [
+            torch.tensor([[tokenizer.bos_id, *turn("user", said), tokenizer.eot_id, *turn("assistant", "")]])
+            for said in asked
+        ]
 
     def test_logits_are_equal(self, guide: tuple[Transformer, Any, Reference]) -> None:
         model, tokenizer, twin = guide

@@ -1,0 +1,144 @@
+"""Asks a checkpoint the questions of `heldout.py`, greedily, and says how many answers are right.
+
+The rendering and encoding are those of inference; the token loop is the simplest that can be right, so that it needs
+no other process.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from llama_nb.apis.messages import (
+    CompletionMessage,
+    Message,
+    StopReason,
+    SystemMessage,
+    ToolCall,
+    ToolDefinition,
+    ToolResponseMessage,
+    UserMessage,
+)
+from llama_nb.demo.heldout import CASES, Call, Case
+from llama_nb.engine.kv_cache import KVCache
+from llama_nb.engine.model import ModelArgs, Transformer
+from llama_nb.prompt_format.encode import DialogEncoder
+from llama_nb.prompt_format.render import render
+from llama_nb.prompt_format.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llama_models.llama3.tokenizer import Tokenizer
+
+TODAY = date(2025, 3, 14)
+LONGEST_ANSWER = 200
+
+
+@dataclass(frozen=True)
+class Result:
+    group: str
+    case: Case
+    answer: str
+    right: bool
+
+
+class Checkpoint:
+    """A checkpoint in Meta's layout, on the CPU in float32, that answers greedily."""
+
+    def __init__(self, folder: Path) -> None:
+        params = json.loads((folder / "params.json").read_text("utf-8"))
+        state = torch.load(folder / "consolidated.00.pth", map_location="cpu", weights_only=True, mmap=True)
+        self.tokenizer: Tokenizer = load_tokenizer(folder)
+        self.model = Transformer(
+            ModelArgs(
+                dim=params["dim"],
+                n_layers=params["n_layers"],
+                n_heads=params["n_heads"],
+                n_kv_heads=params["n_kv_heads"],
+                hidden_dim=state["layers.0.feed_forward.w1.weight"].shape[0],
+                vocab_size=params["vocab_size"],
+                max_seq_len=params["max_seq_len"],
+                norm_eps=params["norm_eps"],
+                rope_theta=params["rope_theta"],
+                tied_head=True,
+            )
+        )
+        self.model.load_state_dict({**state, "output.weight": state["tok_embeddings.weight"]})
+        self.model.float().eval()
+
+    @torch.inference_mode()
+    def answer(self, messages: Sequence[Message], tools: Sequence[ToolDefinition] = ()) -> tuple[str, bool]:
+        """The answer's text, and whether it is a tool call; a closing token that is missing shows as `…`."""
+        prompt = DialogEncoder(self.tokenizer).encode(render(messages, tools, today=TODAY))
+        args = self.model.args
+        cache = KVCache(args.n_layers, args.n_kv_heads, args.head_dim, len(prompt) + LONGEST_ANSWER)
+        new, answer = prompt, []
+        closing = {self.tokenizer.eot_id, self.tokenizer.eom_id}
+        for _ in range(LONGEST_ANSWER):
+            token = int(self.model(torch.tensor([new]), cache, last_only=True)[0, -1].argmax())
+            answer.append(token)
+            if token in closing:
+                break
+            new = [token]
+        called = answer[0] == self.tokenizer.python_tag_id
+        closed = answer[-1] == (self.tokenizer.eom_id if called else self.tokenizer.eot_id)
+        text = self.tokenizer.decode(answer[called : len(answer) - closed])
+        return text + ("" if closed else "…"), called
+
+
+def evaluate(folder: Path, cases: Sequence[Case] = CASES) -> list[Result]:
+    checkpoint = Checkpoint(folder)
+    return [_result(checkpoint, case) for case in cases]
+
+
+def _result(checkpoint: Checkpoint, case: Case) -> Result:
+    answer, called = checkpoint.answer(_messages(case), case.tools)
+    return Result(case.group, case, answer, _is_right(case, answer, called))
+
+
+def _messages(case: Case) -> list[Message]:
+    messages: list[Message] = [SystemMessage(content=case.system)] if case.system else []
+    for said in case.said:
+        if isinstance(said, str):
+            asked = len(messages) > 0 and isinstance(messages[-1], UserMessage)
+            answer = CompletionMessage(content=said, stop_reason=StopReason.end_of_turn)
+            messages.append(answer if asked else UserMessage(content=said))
+        elif isinstance(said, Call):
+            call = ToolCall(call_id="call", tool_name=said.name, arguments=said.arguments)
+            messages.append(CompletionMessage(content="", stop_reason=StopReason.end_of_message, tool_calls=[call]))
+        else:
+            messages.append(ToolResponseMessage(call_id="call", tool_name=said.tool_name, content=said.content))
+    return messages
+
+
+def _is_right(case: Case, answer: str, called: bool) -> bool:
+    if case.call is not None:
+        return called and _call(answer) == {"type": "function", "name": case.call.name, "parameters": case.call.arguments}
+    lowered = answer.lower()
+    contains = all(any(word.lower() in lowered for word in words.split("|")) for words in case.contains)
+    return not called and not answer.endswith("…") and contains
+
+
+def _call(answer: str) -> Any:
+    try:
+        return json.loads(answer)
+    except ValueError:
+        return None
+
+
+def table(results: Sequence[Result]) -> str:
+    """Right and asked by group, then what went wrong."""
+    lines = []
+    for group in sorted({result.group for result in results}):
+        rights = [result.right for result in results if result.group == group]
+        lines.append(f"{group:<24}{sum(rights):>4} of {len(rights):<4}{100 * sum(rights) / len(rights):>5.0f} %")
+    lines.append(f"{'all':<24}{sum(result.right for result in results):>4} of {len(results)}")
+    wrong = [result for result in results if not result.right]
+    lines += [f"\nwrong: {result.case.said[-1]!r}\n   got: {result.answer[:160]!r}" for result in wrong]
+    return "\n".join(lines)

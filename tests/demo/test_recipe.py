@@ -1,0 +1,104 @@
+"""The whole recipe with something tiny: dialogs, vocabulary, tokens, a few steps, a checkpoint, its evaluation."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from llama_nb.demo import prepare, train
+from llama_nb.demo.__main__ import PRESETS, main
+from llama_nb.prompt_format.tokenizer import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokens")
+    main(["--preset", "toy", "--prepare", str(folder)])
+    return folder
+
+
+def test_the_toy_recipe_makes_a_checkpoint_in_metas_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from llama_models.llama3.args import ModelArgs
+    from llama_models.llama3.tokenizer import Tokenizer
+
+    main(["--preset", "toy", "--out", str(tmp_path), "--device", "cpu"])
+    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert figures["tokens"] > 0 and figures["loss"] > 0 and "evaluation" in figures
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checklist.chk", "consolidated.00.pth", "params.json", "tokenizer.model",
+    ]  # fmt: skip
+    params = json.loads((tmp_path / "params.json").read_text("utf-8"))
+    assert Tokenizer(tmp_path / "tokenizer.model").n_words == params["vocab_size"] == ModelArgs(**params).vocab_size
+
+
+def test_training_needs_torch_alone(tokens: Path, tmp_path: Path) -> None:
+    forbidden = "llama_models pydantic msgspec tiktoken regex".split()
+    script = (
+        f"import sys; sys.modules.update(dict.fromkeys({forbidden!r}))\n"
+        "from llama_nb.demo.__main__ import main\n"
+        f"main(['--preset', 'toy', '--steps', '2', '--tokens', {str(tokens)!r}, '--out', {str(tmp_path)!r}, '--device', 'cpu'])"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert (tmp_path / "checklist.chk").is_file()
+
+
+def test_the_same_seed_gives_the_same_weights(tokens: Path, tmp_path: Path) -> None:
+    shape, plan = PRESETS["toy"].shape_and_plan()
+    weights = []
+    for name in ("one", "two"):
+        train.train(tokens, tmp_path / name, shape, plan, seed=1, device="cpu")
+        weights.append(torch.load(tmp_path / name / "consolidated.00.pth", weights_only=True))
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+
+
+def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
+    shape, plan = PRESETS["toy"].shape_and_plan()
+    checks: list[float] = []
+
+    def note(progress: train.Progress) -> None:
+        if progress.validation_loss is not None:
+            checks.append(progress.validation_loss)
+
+    plan = train.Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4)
+    train.train(tokens, tmp_path, shape, plan, seed=1, device="cpu", report=note)
+    assert checks[-1] < checks[0] - 0.5
+
+
+def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None:
+    tokenizer = load_tokenizer(tokens)
+    metadata = json.loads((tokens / "metadata.json").read_text("utf-8"))
+    dialogs = train.read_dialogs(tokens / "validation.bin", metadata["bos_id"])
+    assert len(dialogs) > 1
+    for dialog in dialogs:
+        learned = [token & (prepare.LEARN - 1) for token in dialog.tolist() if token & prepare.LEARN]
+        assert learned[-1] in (tokenizer.eot_id, tokenizer.eom_id)
+        header = tokenizer.special_tokens["<|start_header_id|>"]
+        assert header not in learned and tokenizer.bos_id not in learned
+
+
+def test_padding_is_never_learned() -> None:
+    long, short = torch.tensor([1, 2 | train.LEARN, 3 | train.LEARN]), torch.tensor([1, 4 | train.LEARN])
+    ids, targets = train.padded([long.int(), short.int()])
+    assert ids.tolist() == [[1, 2], [1, 4]]
+    assert targets.tolist() == [[2, 3], [4, train.IGNORE]]
+
+
+def test_every_dialog_comes_once_in_a_pass() -> None:
+    dialogs = [torch.full((length,), length, dtype=torch.int32) for length in range(2, 30)]
+    batches = train.endless_batches(dialogs, 60, torch.Generator().manual_seed(0))
+    seen: list[int] = []
+    while len(seen) < len(dialogs):
+        ids, _ = next(batches)
+        seen += ids[:, 0].tolist()
+    assert sorted(seen) == list(range(2, 30))
+
+
+def test_orthogonal_matrices_have_like_singular_values() -> None:
+    matrices = torch.randn(3, 24, 64, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(train.orthogonal(matrices))
+    assert 0.5 < float(values.min()) and float(values.max()) < 1.5

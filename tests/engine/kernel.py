@@ -1,0 +1,97 @@
+"""A kernel as a test may kill it: `python kernel.py CHECKPOINT MODE`. Says on its standard output how far it is.
+
+A script, not a test. Its children carry the mark of its environment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import llama_nb
+
+QUESTION = "What do you see?"
+
+
+def say(*words: object) -> None:
+    print(*words, flush=True)
+
+
+def wait_until_it_speaks(reply: llama_nb.Reply) -> None:
+    while not reply.text and not reply.ended:
+        time.sleep(0.001)
+
+
+def answers_without_end(chat: llama_nb.Chat) -> None:
+    """A model without an end token stops only where its context does; then it is asked anew."""
+    reply = chat.start(QUESTION)
+    say("asked")
+    wait_until_it_speaks(reply)
+    say("answering")
+    while True:
+        chat.reset()
+        chat.start(QUESTION).wait()
+
+
+def has_forked(chat: llama_nb.Chat) -> None:
+    """A child that lives on with copies of all that is open."""
+    chat.ask(QUESTION, max_tokens=4)
+    if os.fork() == 0:
+        signal.pause()
+    say("answering")
+    signal.pause()
+
+
+def starts_a_plain_child() -> None:
+    """The negative control: a process of its own session that nothing ties to the kernel."""
+    subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
+    say("answering")
+    signal.pause()
+
+
+def is_interrupted(chat: llama_nb.Chat) -> None:
+    """SIGINTs to the whole group: some are only counted, some end a call that waits."""
+    child = subprocess.Popen([sys.executable, "-c", "import signal; print(flush=True); signal.pause()"], stdout=-1)
+    assert child.stdout is not None
+    child.stdout.readline()
+    first = chat.ask(QUESTION, max_tokens=30)
+    counted: list[int] = []
+    signal.signal(signal.SIGINT, lambda *_: counted.append(1))
+    wanted = int(sys.argv[3])
+    for _ in range(wanted):
+        before = len(counted)
+        reply = chat.start(QUESTION)
+        wait_until_it_speaks(reply)
+        say("answering")
+        while len(counted) == before:
+            time.sleep(0.001)
+        reply.stop()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    partial = 0
+    for _ in range(5):
+        try:
+            reply = chat.start(QUESTION)
+            wait_until_it_speaks(reply)
+            say("answering")
+            reply.wait()
+        except KeyboardInterrupt:
+            partial += chat.messages[-1].content == reply.text != ""
+    chat.reset()
+    second = chat.ask(QUESTION, max_tokens=30)
+    say(f"counted={len(counted)} partial={partial} same={second.text == first.text} plain_child={child.poll()}")
+
+
+def main() -> None:
+    mode = sys.argv[2]
+    if mode == "plain child":
+        return starts_a_plain_child()
+    chat = llama_nb.Chat(sys.argv[1])
+    {"answering": answers_without_end, "forked": has_forked, "interrupted": is_interrupted}[mode](chat)
+    return None
+
+
+if __name__ == "__main__":
+    main()
