@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ from llama_nb.apis.messages import (
 from llama_nb.engine.client import Status
 from llama_nb.errors import BadRequest, EngineError, LlamaError, did_you_mean
 from llama_nb.safe_markdown import safe_markdown
+
+log = logging.getLogger("llama_nb")
 
 OPTIONS = ("temperature", "top_p", "top_k", "max_tokens", "seed", "stop", "logprobs")
 SLICE_S = 0.1  # how long a wait lasts before Python may deliver an interrupt
@@ -154,7 +157,7 @@ class Reply:
         return self._text
 
     def __repr__(self) -> str:
-        mark = "" if self.ended else " …" if not self.stopped else " (stopped)"
+        mark = " (stopped)" if self.stopped else "" if self.ended else " …"
         return f"Reply({self._text!r}{mark})"
 
     def _repr_markdown_(self) -> str:
@@ -176,6 +179,8 @@ def reply_markdown(reply: Reply) -> str:
         parts.append(f"**Tool call** {name} — not run\n\n{arguments}")
     if reply.stopped:
         parts.append("*(stopped)*")
+    elif reply.error is not None:
+        parts.append("*(failed)*")
     elif reply.stop_reason is StopReason.out_of_tokens:
         parts.append("*(cut off: out of tokens)*")
     return "\n\n".join(parts)
@@ -305,7 +310,7 @@ class Chat:
 
         return unlisten
 
-    async def _events(self, prompt: str, options: dict[str, Any]) -> AsyncIterator[ChatCompletionResponseEvent]:
+    async def _events(self, prompt: str, options: dict[str, Any]) -> AsyncGenerator[ChatCompletionResponseEvent, None]:
         events: asyncio.Queue[ChatCompletionResponseEvent | None] = asyncio.Queue()
         reply = self._start(prompt, options, events.put_nowait)
         try:
@@ -335,10 +340,10 @@ class Chat:
             given["stop"] = [given["stop"]]
         try:
             params = SamplingParams.model_validate(self.sampling_params.model_dump() | given)
+            config = None if logprobs is False else LogProbConfig(top_k=0 if logprobs is True else logprobs)
         except ValueError as error:
             raise BadRequest(f"These options cannot be used: {error}") from error
-        config = LogProbConfig(top_k=int(logprobs)) if logprobs is not True else LogProbConfig(top_k=0)
-        return params, None if logprobs is False else config
+        return params, config
 
     async def _turn(
         self,
@@ -411,7 +416,10 @@ class Chat:
 
     def _tell(self, event: ChatEvent) -> None:
         for listener in list(self._listeners):
-            listener(event)
+            try:
+                listener(event)
+            except Exception:  # the answer goes on, whatever becomes of who listens
+                log.exception("a listener of %r failed", self)
 
     def __repr__(self) -> str:
         return f"Chat({self.model!r}, {len(self.messages)} messages)"

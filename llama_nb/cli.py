@@ -307,16 +307,17 @@ def embedded_checkpoint(folder: Path) -> Finding:
 
 def worker_answers() -> Finding:
     """Start a worker, ask the embedded model, and stop it again."""
-    from llama_nb.chat import Chat
-
-    stack = _stack_of(model=EMBEDDED)
     start = time.perf_counter()
     try:
-        Chat(stack=stack).ask("hello", max_tokens=8)
-    except LlamaError as error:
-        return Finding("fail", "the generator does not answer", str(error))
-    finally:
-        stack.close()
+        from llama_nb.chat import Chat
+
+        stack = _stack_of(model=EMBEDDED)
+        try:
+            Chat(EMBEDDED, stack=stack).ask("hello", max_tokens=8)
+        finally:
+            stack.close()
+    except Exception as error:  # whatever is broken here is what the doctor was called for
+        return Finding("fail", "the generator does not answer", f"{type(error).__name__}: {error}")
     return Finding("ok", f"the generator started and answered in {time.perf_counter() - start:.1f} s")
 
 

@@ -81,7 +81,7 @@ def _read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.expanduser().read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"The run config {path} cannot be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import aclosing
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -103,11 +104,12 @@ def iterate(source: AsyncIterator[T]) -> Iterator[T]:
         pump.cancel()
 
 
-async def aiterate(source: AsyncIterator[T]) -> AsyncIterator[T]:
+async def aiterate(source: AsyncGenerator[T, None]) -> AsyncIterator[T]:
     """The items of an asynchronous stream that runs in our loop, for a caller in any loop."""
     if is_current():
-        async for item in source:
-            yield item
+        async with aclosing(source):
+            async for item in source:
+                yield item
         return
     here = asyncio.get_running_loop()
     items: asyncio.Queue[Any] = asyncio.Queue()

@@ -14,6 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
+from llama_nb.apis.messages import tool_name_str
 from llama_nb.errors import LlamaError, did_you_mean
 
 if TYPE_CHECKING:
@@ -41,7 +42,19 @@ NUMBERS: dict[str, type] = {"temperature": float, "max_tokens": int, "seed": int
 REFRESH_S = 0.1
 
 _OPTION = re.compile(r"""\s*(--?[A-Za-z][\w-]*)(?:[ \t=]+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+))?""")
-_MAGIC_LINE = re.compile(r"(\s*)((?:[A-Za-z_]\w*\s*=\s*)?)%llama\b[ \t]?(.*)")
+# `%llama?` itself asks IPython for help, and a backslash at the end goes on in the next line.
+_MAGIC_LINE = re.compile(r"(\s*)((?:[A-Za-z_]\w*\s*=\s*)?)%llama(?:[ \t](.*)|)(?<!\\)")
+# Comments and complete strings, so that what is left of `"""` is open.
+_STRING = re.compile(
+    r"""
+      \#[^\n]*
+    | (?P<quotes>"{3}|'{3}) (?:[^\\]|\\.)*? (?P=quotes)
+    | (?P<open>"{3}|'{3})
+    | (?P<quote>["']) (?:(?!(?P=quote))[^\\\n]|\\.)* (?P=quote)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @magics_class
@@ -76,16 +89,16 @@ class LlamaMagics(Magics):
         if not words:
             self._help()
             return None
-        return self._ask(line)
+        return self._ask(*parse_options(line))
 
     @no_var_expand
     @cell_magic("llama")  # type: ignore[arg-type]
     def llama_cell(self, line: str, cell: str) -> Reply | None:
         """Ask a Llama with a whole cell: %%llama [options]"""
-        return self._ask(f"{line}\n{cell}" if line.strip() else cell)
+        options, first = parse_options(line)
+        return self._ask(options, f"{first}\n{cell}" if first.strip() else cell)
 
-    def _ask(self, text: str) -> Reply:
-        options, prompt = parse_options(text)
+    def _ask(self, options: dict[str, Any], prompt: str) -> Reply:
         if not prompt.strip():
             raise UsageError("There is no question behind the options. Write it on the same line, or use %%llama.")
         with _plain_errors():
@@ -94,7 +107,21 @@ class LlamaMagics(Magics):
                 self._use(options.pop("model"))
             if "system" in options:
                 chat.system = options.pop("system")
-            return show(chat.start(prompt.strip("\n"), **options), chat)
+            reply = show(chat.start(prompt.strip("\n"), **options), chat)
+            self._show_no_more_in_this_cell(reply)
+            return reply
+
+    def _show_no_more_in_this_cell(self, reply: Reply) -> None:
+        """It has been shown as it came, so it is not again when it is also what the cell results in."""
+        assert self.shell is not None, "the magics were registered with it"
+        events = self.shell.events
+
+        def cell_is_over(*_: Any) -> None:
+            events.unregister("post_run_cell", cell_is_over)
+            reply._already_shown = False
+
+        reply._already_shown = True
+        events.register("post_run_cell", cell_is_over)
 
     def _list(self) -> None:
         from llama_nb import loop
@@ -188,7 +215,6 @@ def show(reply: Reply, chat: Chat) -> Reply:
     view.finish()
     if reply.error is not None:
         raise reply.error
-    reply._already_shown = True
     return reply
 
 
@@ -251,11 +277,11 @@ class _TerminalView:
     def finish(self) -> None:
         self.refresh()
         for call in self._reply.tool_calls:
-            self._write(f"[tool call, not run] {call.tool_name} {call.arguments}")
+            self._write(f"[tool call, not run] {tool_name_str(call.tool_name)} {call.arguments}")
         self._write("\n")
 
     def _write(self, text: str) -> None:
-        sys.stdout.write(text)
+        sys.stdout.write(_CONTROL.sub("\ufffd", text))  # a terminal obeys some of them
         sys.stdout.flush()
 
 
@@ -298,15 +324,14 @@ def rewrite_llama_lines(lines: list[str]) -> list[str]:
     for line in lines:
         found = _MAGIC_LINE.fullmatch(line.rstrip("\n"))
         if found and not _inside_string(rewritten):
-            indent, assignment, prompt = found.groups()
+            indent, assignment, prompt = found.groups("")
             line = f"{indent}{assignment}get_ipython().run_line_magic('llama', {prompt!r})\n"
         rewritten.append(line)
     return rewritten
 
 
 def _inside_string(lines: list[str]) -> bool:
-    text = "".join(lines)
-    return any(text.count(quotes) % 2 for quotes in ('"""', "'''"))
+    return any(found["open"] for found in _STRING.finditer("".join(lines)))
 
 
 def load(shell: InteractiveShell) -> None:

@@ -414,18 +414,19 @@ class Panel(anywidget.AnyWidget):
             log.exception("the panel's message could not be sent")
 
     def _look_at_status(self) -> None:
-        status = self.chat.status
-        seen = {
-            "model": well_formed(self.chat.model),
-            "phase": status.phase,
-            "detail": well_formed(status.detail or ""),
-            "fraction": status.fraction,
-        }
+        seen = {"model": well_formed(self.chat.model), **self._status_of_model()}
         if seen != self._status:
             self._status = seen
             self._transcript.note({"op": "status", "status": seen})
         if self._watch_timer is None and (self._transcript.is_open() or seen["phase"] == "loading"):
             self._watch_timer = self._loop.call_later(WATCH_S, self._watch)
+
+    def _status_of_model(self) -> dict[str, Any]:
+        try:
+            status = self.chat.status
+        except LlamaError as error:  # a model that is served no more; the question will say so, too
+            return {"phase": "failed", "detail": well_formed(str(error)), "fraction": None}
+        return {"phase": status.phase, "detail": well_formed(status.detail or ""), "fraction": status.fraction}
 
     def _watch(self) -> None:
         self._watch_timer = None
@@ -550,9 +551,9 @@ class Panel(anywidget.AnyWidget):
 
         if get_ipython() is None:  # nothing is shown anywhere
             return
-        text = self._mirror_text()
-        data = {"text/markdown": text, "text/plain": text}
         try:
+            text = self._mirror_text()
+            data = {"text/markdown": text, "text/plain": text}
             display(data, raw=True, display_id=f"llama_nb-{self.mirror}", update=update)
         except Exception:
             log.exception("the panel's mirror could not be shown")

@@ -67,10 +67,16 @@ class Stack:
         return self.config.defaults.model or self.models.identifiers()[0]
 
     def serve(self, checkpoint: str | Path) -> str:
-        """Begins to serve the checkpoint in a folder, and gives the name it is served under."""
-        folder = str(Path(checkpoint).expanduser().absolute())
+        """Begins to serve the checkpoint in a folder, and gives the name it is served under.
+
+        It is the folder's own name, or its path when that name is taken.
+        """
+        path = Path(checkpoint).expanduser().absolute()
+        folder = str(path)
         if folder not in self._providers:
-            entry = ProviderEntry(provider_id=folder, provider_type="meta-reference", config={"checkpoint": folder})
+            name = folder if path.name in self.models.identifiers() else path.name
+            config = {"model": name, "checkpoint": folder}
+            entry = ProviderEntry(provider_id=folder, provider_type="meta-reference", config=config)
             self._providers[folder] = _build("inference", len(self._providers), entry, "the config")
             loop.run(self.models.ask_provider(folder))
         return self.models.identifier_of(folder)
@@ -82,7 +88,7 @@ class Stack:
             ModelNotFound: nothing serves it, and no checkpoint is there.
         """
         if model is None:
-            return self.default_model
+            model = self.default_model
         if str(model) in self.models.identifiers():
             return str(model)
         with suppress(OSError):  # a question taken for a path can be too long for one

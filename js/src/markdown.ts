@@ -6,7 +6,7 @@
 import MarkdownIt, { type StateInline, type Token } from "markdown-it";
 
 /** The longest block that is read as Markdown; a longer one is shown as it is. Keeps hostile text from freezing the page. */
-const LONGEST_BLOCK = 20_000;
+const LONGEST_BLOCK = 12_000;
 
 const markdown = new MarkdownIt({ html: false, linkify: false, breaks: false, maxNesting: 40 });
 markdown.validateLink = (address) => safeAddress(address) !== null;
@@ -38,11 +38,11 @@ export function render(text: string): DocumentFragment {
   return fragment;
 }
 
-/** Growing text in `el`. A block that a later one follows is settled: its nodes are never touched again. */
+/** Growing text in `el`. A block is made anew only when its own text has changed. */
 export class MarkdownView {
   private text = "";
-  private settled = 0; // characters
-  private settledNodes = 0;
+  private settled = 0; // characters of blocks that can change no more
+  private shown: { text: string; nodes: Node[] }[] = []; // the blocks after those
 
   constructor(readonly el: HTMLElement) {}
 
@@ -50,22 +50,32 @@ export class MarkdownView {
     const text = written.replace(/\r\n?/g, "\n");
     if (text === this.text) return;
     if (!text.startsWith(this.text)) {
-      this.settled = this.settledNodes = 0;
+      this.settled = 0;
+      this.shown = [];
+      this.el.replaceChildren();
     }
     this.text = text;
-    while (this.el.childNodes.length > this.settledNodes) this.el.lastChild?.remove();
-    let blocks = readBlocks(text.slice(this.settled));
+    const open = text.slice(this.settled);
+    const blocks = readBlocks(open);
+    this.show(blocks.map((block, index) => ({ ...block, text: open.slice(block.start, blocks[index + 1]?.start) })));
     // A block is settled by a whole line of the next one: "1. a", "2" may yet become "1. a", "2. b".
-    const wholeLines = text.lastIndexOf("\n") + 1 - this.settled;
+    const wholeLines = open.lastIndexOf("\n") + 1;
     const last = blocks.findLastIndex((block) => block.start < wholeLines);
     if (last > 0) {
-      const end = blocks[last]!.start;
-      for (const block of blocks.slice(0, last)) this.el.append(...block.nodes());
-      this.settledNodes = this.el.childNodes.length;
-      this.settled += end;
-      blocks = blocks.slice(last);
+      this.settled += blocks[last]!.start;
+      this.shown = this.shown.slice(last);
     }
-    for (const block of blocks) this.el.append(...block.nodes());
+  }
+
+  private show(blocks: (Block & { text: string })[]): void {
+    const changed = blocks.findIndex((block, index) => block.text !== this.shown[index]?.text);
+    const kept = changed < 0 ? blocks.length : changed;
+    for (const { nodes } of this.shown.splice(kept)) for (const node of nodes) (node as ChildNode).remove();
+    for (const { text, nodes: make } of blocks.slice(kept)) {
+      const nodes = make();
+      this.el.append(...nodes);
+      this.shown.push({ text, nodes });
+    }
   }
 }
 

@@ -32,6 +32,7 @@ class Preset:
     longest: int
     shape: dict[str, Any]
     plan: dict[str, Any]
+    evaluate_every: int = 1  # of the held-out cases, each so-manieth is asked
 
     def shape_and_plan(self) -> tuple[Shape, Plan]:
         from llama_nb.demo.train import Plan, Shape
@@ -55,7 +56,7 @@ PRESETS = {
         vocabulary_dialogs=12_000,
         base_tokens=2048,
         longest=2048,
-        shape={"dim": 256, "n_layers": 4, "n_heads": 8, "n_kv_heads": 4},
+        shape={"dim": 192, "n_layers": 4, "n_heads": 6, "n_kv_heads": 3},
         plan={"steps": 2800, "batch_tokens": 4096, "check_every": 100},
     ),
     "toy": Preset(
@@ -66,6 +67,7 @@ PRESETS = {
         longest=600,
         shape={"dim": 32, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1},
         plan={"steps": 10, "batch_tokens": 2048, "check_every": 10},
+        evaluate_every=40,
     ),
 }
 
@@ -86,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="llama_nb-") as scratch:
         _prepare(Path(scratch), preset, options.seed)
         figures = _train(Path(scratch), options, preset)
-    figures["evaluation"] = _evaluate(options.out)
+    figures["evaluation"] = _evaluate(options.out, preset.evaluate_every)
     _print(figures)
 
 
@@ -130,18 +132,20 @@ def _train(tokens: Path, options: argparse.Namespace, preset: Preset) -> dict[st
     return {"preset": options.preset, "seed": options.seed, "device": device, **asdict(outcome)}
 
 
-def _evaluate(folder: Path) -> dict[str, Any]:
-    from llama_nb.demo.evaluate import evaluate, table
+def _evaluate(folder: Path, every: int) -> dict[str, str]:
+    from llama_nb.demo.evaluate import evaluate, shares, table
+    from llama_nb.demo.heldout import CASES
 
-    results = evaluate(folder)
+    results = evaluate(folder, CASES[::every])
     sys.stderr.write(table(results) + "\n")
-    return {group: [result.right for result in results if result.group == group].count(True) for group in sorted({result.group for result in results})}
+    return shares(results)
 
 
 def _report(progress: Progress) -> None:
     checked = "" if progress.validation_loss is None else f"  validation {progress.validation_loss:.4f}"
     sys.stderr.write(
-        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  {progress.tokens / progress.seconds:.0f} tokens/s"
+        f"step {progress.step}/{progress.steps}  loss {progress.loss:.4f}  "
+        f"{progress.tokens / progress.seconds:.0f} tokens/s"
         f"  {progress.seconds:.0f} s{checked}\n"
     )
     sys.stderr.flush()

@@ -27,7 +27,9 @@ from llama_nb.demo.talk import SMALL_TALK
 from llama_nb.demo.topics import ABOUT_LLAMA_NB, Topic
 from llama_nb.prompt_format.render import MONTHS
 
-NO_FITTING_TOOL = "None of the tools offered here fits that. You can offer another: `nb.Chat(tools=[ToolDefinition(...)])`."
+NO_FITTING_TOOL = (
+    "None of the tools offered here fits that. You can offer another: `nb.Chat(tools=[ToolDefinition(...)])`."
+)
 NO_TOOLS_HERE = "No tool is offered in this conversation. You can offer some: `nb.Chat(tools=[ToolDefinition(...)])`."
 NO_MORE = "That is all I know of it. `%llama help` and the folder `notebooks` tell more."
 NO_EXAMPLE = "I have no example of that. The folder `notebooks` has some of other things."
@@ -59,45 +61,67 @@ def dialog(seed: int, index: int) -> Dialog:
 # How the system message wants answers ---------------------------------------------------------------------------------
 
 _NEUTRAL_SYSTEMS = (
-    "You are a helpful assistant.|You are a helpful assistant|You are llama-nb-guide.|You are a friendly assistant in a notebook.|Be helpful and honest.|"
-    "You are a helpful AI assistant.|Help the user with llama_nb.|You are a careful assistant.|You are an expert.|Answer truthfully.|You are a tutor.|"
-    "You are a chatbot.|Be polite.|You are an assistant for data scientists.|Answer in English.|Be kind.|You help with Jupyter notebooks.|You are a language model.|"
-    "You are a helpful assistant with tool calling capabilities.|Use the tools when they help.|Assist the user.|You are a helpful, honest assistant."
+    "You are a helpful assistant.|You are a helpful assistant|You are llama-nb-guide.|You are a friendly "
+    "assistant in a notebook.|Be helpful and honest.|"
+    "You are a helpful AI assistant.|Help the user with llama_nb.|You are a careful assistant.|You are an "
+    "expert.|Answer truthfully.|You are a tutor.|"
+    "You are a chatbot.|Be polite.|You are an assistant for data scientists.|Answer in English.|Be kind.|You "
+    "help with Jupyter notebooks.|You are a language model.|"
+    "You are a helpful assistant with tool calling capabilities.|Use the tools when they help.|Assist the user.|"
+    "You are a helpful, honest assistant."
 ).split("|")
 _BRIEF_SYSTEMS = (
-    "Answer briefly.|Be brief.|Be concise.|Answer in one sentence.|Keep it short.|Short answers only.|Answer as briefly as possible.|Be terse.|Give short answers.|"
-    "You are a helpful assistant. Answer briefly.|You are terse.|Answer in a few words.|Use few words.|Reply concisely.|Please keep your answers short.|Be short."
+    "Answer briefly.|Be brief.|Be concise.|Answer in one sentence.|Keep it short.|Short answers only.|Answer as "
+    "briefly as possible.|Be terse.|Give short answers.|"
+    "You are a helpful assistant. Answer briefly.|You are terse.|Answer in a few words.|Use few words.|Reply "
+    "concisely.|Please keep your answers short.|Be short."
 ).split("|")
 _TITLES = "captain boss sir madam professor master chief doctor friend commander king queen coach buddy admiral".split()
 _TITLE_SYSTEMS = (
-    "Call me {0}.|Call the user {0}.|Address the user as {0}.|Always call me {0}.|Address me as {0}.|You always call the user {0}.|Say {0} to me.|"
+    "Call me {0}.|Call the user {0}.|Address the user as {0}.|Always call me {0}.|Address me as {0}.|You always "
+    "call the user {0}.|Say {0} to me.|"
     "You are a helpful assistant. Call me {0}.|The user wants to be called {0}.|Please call me {0}."
 ).split("|")
-_PIRATE_SYSTEMS = "Talk like a pirate.|You are a pirate.|Speak like a pirate.|Answer like a pirate.|You are a pirate captain.|Respond as a pirate.".split("|")
+_PIRATE_SYSTEMS = (
+    "Talk like a pirate.|You are a pirate.|Speak like a pirate.|Answer like a pirate.|You are a pirate captain.|"
+    "Respond as a pirate."
+).split("|")
 
 # Turns that look back -------------------------------------------------------------------------------------------------
 
 _AGAIN = (
-    "(say that again|repeat that|can you repeat that|could you repeat that|what did you say|pardon|once more|again please|again|repeat|say it again|repeat your answer|please repeat|"
-    "tell me again|I did not hear you|come again|what was that|repeat the last answer|what was your last answer|say it once more|can you say that again|repeat please|one more time)"
+    "(say that again|repeat that|can you repeat that|could you repeat that|what did you say|pardon|once more|"
+    "again please|again|repeat|say it again|repeat your answer|please repeat|"
+    "tell me again|I did not hear you|come again|what was that|repeat the last answer|what was your last answer|"
+    "say it once more|can you say that again|repeat please|one more time)"
 )
 _SHORTER = (
-    "(shorter please|shorter|in short|make it shorter|too long|that is too long|tl;dr|can you say that shorter|briefly|in a few words|summarize that|summarize|in one sentence|shorter version|"
-    "make that shorter|give me the short version|more briefly please|less words please|that was too long|keep it short|can you be briefer|the short version please|be brief|say it shorter|in brief)"
+    "(shorter please|shorter|in short|make it shorter|too long|that is too long|tl;dr|can you say that shorter|"
+    "briefly|in a few words|summarize that|summarize|in one sentence|shorter version|"
+    "make that shorter|give me the short version|more briefly please|less words please|that was too long|keep it "
+    "short|can you be briefer|the short version please|be brief|say it shorter|in brief)"
 )
 _EXAMPLE = (
-    "(show me an example|an example please|can you show me an example|example|give me an example|for example|with code please|show me the code|do you have an example|"
-    "can you give an example|how does that look|show me how|an example would help|show me|and an example?|code please|what does that look like)"
+    "(show me an example|an example please|can you show me an example|example|give me an example|for example|"
+    "with code please|show me the code|do you have an example|"
+    "can you give an example|how does that look|show me how|an example would help|show me|and an example?|code "
+    "please|what does that look like)"
 )
 _MORE = (
-    "(tell me more|more details|why|explain that|go on|how so|more please|I don't understand|I do not understand that|what do you mean|can you explain that|more|elaborate|"
-    "continue|explain further|more information please|what else|anything else|can you tell me more|is that all|and why|why is that|please explain)"
+    "(tell me more|more details|why|explain that|go on|how so|more please|I don't understand|I do not understand "
+    "that|what do you mean|can you explain that|more|elaborate|"
+    "continue|explain further|more information please|what else|anything else|can you tell me more|is that all|"
+    "and why|why is that|please explain)"
 )
 _WHICH_TOOLS = (
-    "(which|what) (tools|functions) (do you have|are there|can you use|are offered|can you call|do you know|are available|have I given you|did I offer|are available here|can you call here)?|"
+    "(which|what) (tools|functions) (do you have|are there|can you use|are offered|can you call|do you know|are "
+    "available|have I given you|did I offer|are available here|can you call here)?|"
     "(list|show|name|tell me) (your tools|the tools|your functions|the tools you have|the offered tools|the tools here)"
 )
-_TODAY = "(what day is it|what is the date|what's the date today|what is today's date|which date is it|what is the date today|today's date|what's today's date|tell me the date|do you know the date|what date do we have)?"
+_TODAY = (
+    "(what day is it|what is the date|what's the date today|what is today's date|which date is it|what is the date "
+    "today|today's date|what's today's date|tell me the date|do you know the date|what date do we have)?"
+)
 
 
 class Turn(NamedTuple):

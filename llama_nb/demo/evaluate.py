@@ -119,7 +119,11 @@ def _messages(case: Case) -> list[Message]:
 
 def _is_right(case: Case, answer: str, called: bool) -> bool:
     if case.call is not None:
-        return called and _call(answer) == {"type": "function", "name": case.call.name, "parameters": case.call.arguments}
+        return called and _call(answer) == {
+            "type": "function",
+            "name": case.call.name,
+            "parameters": case.call.arguments,
+        }
     lowered = answer.lower()
     contains = all(any(word.lower() in lowered for word in words.split("|")) for words in case.contains)
     return not called and not answer.endswith("…") and contains
@@ -132,13 +136,19 @@ def _call(answer: str) -> Any:
         return None
 
 
+def shares(results: Sequence[Result]) -> dict[str, str]:
+    """`right of asked` by group, and for all."""
+    groups = [*sorted({result.group for result in results}), "all"]
+    counted = {}
+    for group in groups:
+        rights = [result.right for result in results if group in (result.group, "all")]
+        counted[group] = f"{sum(rights)} of {len(rights)}"
+    return counted
+
+
 def table(results: Sequence[Result]) -> str:
     """Right and asked by group, then what went wrong."""
-    lines = []
-    for group in sorted({result.group for result in results}):
-        rights = [result.right for result in results if result.group == group]
-        lines.append(f"{group:<24}{sum(rights):>4} of {len(rights):<4}{100 * sum(rights) / len(rights):>5.0f} %")
-    lines.append(f"{'all':<24}{sum(result.right for result in results):>4} of {len(results)}")
-    wrong = [result for result in results if not result.right]
-    lines += [f"\nwrong: {result.case.said[-1]!r}\n   got: {result.answer[:160]!r}" for result in wrong]
+    lines = [f"{group:<24}{share:>12}" for group, share in shares(results).items()]
+    wrong = (result for result in results if not result.right)
+    lines += [f"wrong: {result.case.said[-1]!r}\n  got: {result.answer[:160]!r}" for result in wrong]
     return "\n".join(lines)

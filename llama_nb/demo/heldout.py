@@ -139,7 +139,7 @@ _GENERAL = tuple(
         ("Write a haiku about llamas.", "llama"),
         ("Please count to ten", "1, 2, 3, 4, 5, 6, 7, 8, 9, 10"),
         ("say hi in bold", "**hi**"),
-        ("show me python code that prints hello", "print(\"hello\")"),
+        ("show me python code that prints hello", 'print("hello")'),
     )
 )
 
@@ -149,7 +149,12 @@ _COLLECTED = (
     ("Hey, my name is Xiomara", "Nice to meet you, Xiomara!", "what's my name", "Xiomara"),
     ("I am Thandiwe", "Nice to meet you, Thandiwe!", "Who am I?", "Thandiwe"),
     ("My favourite colour is teal", "teal: a good choice. I will remember it.", "what is my favourite colour?", "teal"),
-    ("my favorite food is goulash", "goulash: a good choice. I will remember it.", "What's my favorite food?", "goulash"),
+    (
+        "my favorite food is goulash",
+        "goulash: a good choice. I will remember it.",
+        "What's my favorite food?",
+        "goulash",
+    ),
     ("I live in Reykjavik", "Reykjavik: I will remember that.", "where do I live?", "Reykjavik"),
     ("My dog is called Biscuit", "Biscuit is a fine name for a dog.", "What is my dog's name?", "Biscuit"),
 )
@@ -159,10 +164,39 @@ _MEMORY = (
     *(Case("remembers", (told, noted, asked), (value,)) for told, noted, asked, value in _COLLECTED),
     *(Case("remembers", (told, noted, *_INTERLUDE, asked), (value,)) for told, noted, asked, value in _COLLECTED),
     Case("remembers", ("what is my name?",), ("not told",)),
-    Case("looks back", ("what is your name?", "My name is llama-nb-guide.", "say that again please"), ("llama-nb-guide",)),
-    Case("looks back", ("is it free?", "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences of their own.", "thanks a bunch"), ("welcome",)),
-    Case("looks back", ("is it free?", "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences of their own.", "how do I open the panel?"), ("nb.Panel",)),
-    Case("looks back", ("is it free?", "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences of their own.", "a shorter version please"), ("MIT",)),
+    Case(
+        "looks back", ("what is your name?", "My name is llama-nb-guide.", "say that again please"), ("llama-nb-guide",)
+    ),
+    Case(
+        "looks back",
+        (
+            "is it free?",
+            "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences "
+            "of their own.",
+            "thanks a bunch",
+        ),
+        ("welcome",),
+    ),
+    Case(
+        "looks back",
+        (
+            "is it free?",
+            "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences "
+            "of their own.",
+            "how do I open the panel?",
+        ),
+        ("nb.Panel",),
+    ),
+    Case(
+        "looks back",
+        (
+            "is it free?",
+            "llama_nb is free and open source, under the MIT licence; so am I. Other checkpoints have licences "
+            "of their own.",
+            "a shorter version please",
+        ),
+        ("MIT",),
+    ),
     Case("system message", ("How do I open the chat panel?",), ("nb.Panel",), system="You are a helpful assistant."),
     Case("system message", ("hello!",), ("hello",), system="You are a concise assistant for scientists."),
     Case("system message", ("who are you?",), ("llama-nb-guide",), system="Answer briefly."),
@@ -179,7 +213,9 @@ _TICKETS = _tool("buy_ticket", "Buy a ticket for a train", destination="str: Whe
 _SQUAWK = _tool("close_valve", "Close a valve of the plant", valve="str: Name of the valve")
 _DICE = _tool("roll_dice", "Roll dice", sides="int: How many sides")
 _MESSAGE = _tool("send_message", "Send a message to someone", recipient="str: Who gets it", text="str: What to say")
-_EXCHANGE = _tool("convert_currency", "Convert money", amount="float: How much", from_currency="str: From", to_currency="str: To")
+_EXCHANGE = _tool(
+    "convert_currency", "Convert money", amount="float: How much", from_currency="str: From", to_currency="str: To"
+)
 
 
 def _due(question: str, name: str, tools: tuple[ToolDefinition, ...], **arguments: Any) -> Case:
@@ -190,14 +226,25 @@ _CALLS = (
     *(
         _due(question.format(city), "get_weather", (_WEATHER,), city=city)
         for question, city in (
-            ("What's the weather in {}?", "Helsinki"), ("how's the weather over in {} today?", "Nairobi"), ("Is it raining in {}?", "Addis Ababa"),
-            ("weather {}", "Tbilisi"), ("tell me the weather in {}", "Ljubljana"), ("Should I bring an umbrella in {}?", "Bergen"),
-            ("What is the weather like in {} right now?", "Montevideo"), ("Please look up the weather for {}.", "Ulaanbaatar"),
-            ("I'm off to {} tomorrow, how's the weather there?", "Guadalajara"), ("how hot is it in {}?", "Phoenix"),
+            ("What's the weather in {}?", "Helsinki"),
+            ("how's the weather over in {} today?", "Nairobi"),
+            ("Is it raining in {}?", "Addis Ababa"),
+            ("weather {}", "Tbilisi"),
+            ("tell me the weather in {}", "Ljubljana"),
+            ("Should I bring an umbrella in {}?", "Bergen"),
+            ("What is the weather like in {} right now?", "Montevideo"),
+            ("Please look up the weather for {}.", "Ulaanbaatar"),
+            ("I'm off to {} tomorrow, how's the weather there?", "Guadalajara"),
+            ("how hot is it in {}?", "Phoenix"),
         )
     ),
     _due("What's the weather in Edinburgh?", "get_weather", (_WEATHER_AT,), location="Edinburgh"),
-    _due("Can you tell me the weather in Kuala Lumpur?", "get_weather", (_WEATHER_AT, _CALCULATOR), location="Kuala Lumpur"),
+    _due(
+        "Can you tell me the weather in Kuala Lumpur?",
+        "get_weather",
+        (_WEATHER_AT, _CALCULATOR),
+        location="Kuala Lumpur",
+    ),
     _due("What's the weather in Winnipeg?", "get_weather", (_CALCULATOR, _WEATHER), city="Winnipeg"),
     _due("What is 128 * 37?", "calculator", (_CALCULATOR,), expression="128 * 37"),
     _due("Compute 9081 - 454", "calculator", (_WEATHER, _CALCULATOR), expression="9081 - 454"),
@@ -213,9 +260,23 @@ _CALLS = (
     _due("close the valve KX-17b", "close_valve", (_SQUAWK,), valve="KX-17b"),
     _due("Close the valve Orinoco", "close_valve", (_SQUAWK, _DICE, _WEATHER), valve="Orinoco"),
     _due("roll a 12-sided die", "roll_dice", (_DICE,), sides=12),
-    _due("Send a message to Ingrid saying dinner is ready", "send_message", (_MESSAGE,), recipient="Ingrid", text="dinner is ready"),
-    _due("tell Mortimer: the boat leaves at noon", "send_message", (_MESSAGE, _WEATHER), recipient="Mortimer", text="the boat leaves at noon"),
-    _due("convert 250 USD to EUR", "convert_currency", (_EXCHANGE,), amount=250, from_currency="USD", to_currency="EUR"),
+    _due(
+        "Send a message to Ingrid saying dinner is ready",
+        "send_message",
+        (_MESSAGE,),
+        recipient="Ingrid",
+        text="dinner is ready",
+    ),
+    _due(
+        "tell Mortimer: the boat leaves at noon",
+        "send_message",
+        (_MESSAGE, _WEATHER),
+        recipient="Mortimer",
+        text="the boat leaves at noon",
+    ),
+    _due(
+        "convert 250 USD to EUR", "convert_currency", (_EXCHANGE,), amount=250, from_currency="USD", to_currency="EUR"
+    ),
 )
 
 _NO_CALLS = (
@@ -232,14 +293,67 @@ _NO_CALLS = (
 )
 
 _AFTER_CALLS = (
-    Case("after a call", ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), Response("get_weather", "sunny, 21 degrees")), ("sunny", "21"), (_WEATHER,)),
-    Case("after a call", ("What's the weather in Oslo?", Call("get_weather", {"city": "Oslo"}), Response("get_weather", '{"temperature": 4, "sky": "overcast"}')), ("4", "overcast"), (_WEATHER,)),
-    Case("after a call", ("what is 128 * 37?", Call("calculator", {"expression": "128 * 37"}), Response("calculator", "4736")), ("4736",), (_CALCULATOR,)),
-    Case("after a call", ("roll a 12-sided die", Call("roll_dice", {"sides": 12}), Response("roll_dice", "7")), ("7",), (_DICE,)),
-    Case("after a call", ("Buy a ticket to Innsbruck", Call("buy_ticket", {"destination": "Innsbruck"}), Response("buy_ticket", "seat 14 in coach 3")), ("seat 14 in coach 3",), (_TICKETS,)),
-    Case("after a call", ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "thank you"), ("welcome",), (_WEATHER,)),
-    Case("after a call", ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "who are you?"), ("llama-nb-guide",), (_WEATHER,)),
-    Case("after a call", ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "and in Vilnius?"), (), (_WEATHER,), Call("get_weather", {"city": "Vilnius"})),
+    Case(
+        "after a call",
+        (
+            "What's the weather in Tallinn?",
+            Call("get_weather", {"city": "Tallinn"}),
+            Response("get_weather", "sunny, 21 degrees"),
+        ),
+        ("sunny", "21"),
+        (_WEATHER,),
+    ),
+    Case(
+        "after a call",
+        (
+            "What's the weather in Oslo?",
+            Call("get_weather", {"city": "Oslo"}),
+            Response("get_weather", '{"temperature": 4, "sky": "overcast"}'),
+        ),
+        ("4", "overcast"),
+        (_WEATHER,),
+    ),
+    Case(
+        "after a call",
+        ("what is 128 * 37?", Call("calculator", {"expression": "128 * 37"}), Response("calculator", "4736")),
+        ("4736",),
+        (_CALCULATOR,),
+    ),
+    Case(
+        "after a call",
+        ("roll a 12-sided die", Call("roll_dice", {"sides": 12}), Response("roll_dice", "7")),
+        ("7",),
+        (_DICE,),
+    ),
+    Case(
+        "after a call",
+        (
+            "Buy a ticket to Innsbruck",
+            Call("buy_ticket", {"destination": "Innsbruck"}),
+            Response("buy_ticket", "seat 14 in coach 3"),
+        ),
+        ("seat 14 in coach 3",),
+        (_TICKETS,),
+    ),
+    Case(
+        "after a call",
+        ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "thank you"),
+        ("welcome",),
+        (_WEATHER,),
+    ),
+    Case(
+        "after a call",
+        ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "who are you?"),
+        ("llama-nb-guide",),
+        (_WEATHER,),
+    ),
+    Case(
+        "after a call",
+        ("What's the weather in Tallinn?", Call("get_weather", {"city": "Tallinn"}), "and in Vilnius?"),
+        (),
+        (_WEATHER,),
+        Call("get_weather", {"city": "Vilnius"}),
+    ),
 )
 
 CASES = (*_ABOUT_LLAMA_NB, *_TALK, *_GENERAL, *_MEMORY, *_CALLS, *_NO_CALLS, *_AFTER_CALLS)

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llama_nb.demo import corpus, vocabulary
-from llama_nb.prompt_format.encode import DialogEncoder
-from llama_nb.prompt_format.render import Turn, render
+from llama_nb.prompt_format.encode import DialogEncoder, Turn
+from llama_nb.prompt_format.render import render
 from llama_nb.prompt_format.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -66,19 +66,15 @@ class TargetEncoder:
         self._encoder = DialogEncoder(tokenizer)
         self._bos = tokenizer.bos_id
         self._answer_header = self._encoder.encode([])[1:]
-        # Fixed answers come again and again; only what is equal in all that is written is shared.
-        self._turn = lru_cache(maxsize=50_000)(self._encoded_turn)
+        self._encoded = lru_cache(maxsize=50_000)(self._encode)  # fixed answers come again and again
 
     def __call__(self, dialog: Iterable[Turn]) -> list[int]:
-        ids = [self._bos]
-        for turn in dialog:
-            ids += self._turn(turn.role, turn.text, turn.call, turn.end_of_message)
-        return ids
+        return [self._bos, *(token for turn in dialog for token in self._encoded(turn))]
 
-    def _encoded_turn(self, role: str, text: str, call: str | None, end_of_message: bool) -> tuple[int, ...]:
+    def _encode(self, turn: Turn) -> tuple[int, ...]:
         header = self._answer_header
-        ids = self._encoder.encode([Turn(role, text, call, end_of_message)])[1 : -len(header)]
-        if role != "assistant":
+        ids = self._encoder.encode([turn])[1 : -len(header)]
+        if turn.role != "assistant":
             return tuple(ids)
         return (*header, *(token | LEARN for token in ids[len(header) :]))
 

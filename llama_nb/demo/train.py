@@ -170,13 +170,17 @@ def read_dialogs(path: Path, bos: int) -> list[Tensor]:
     return list(whole.tensor_split(starts[1:]))
 
 
-def endless_batches(dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+def endless_batches(
+    dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of dialogs of like length, each dialog once in each pass, in random order."""
     while True:
         order = torch.randperm(len(dialogs), generator=chance).tolist()
         groups: list[list[int]] = []
         for start in range(0, len(order), 8192):
-            groups += _groups(sorted(order[start : start + 8192], key=lambda index: len(dialogs[index])), dialogs, batch_tokens)
+            groups += _groups(
+                sorted(order[start : start + 8192], key=lambda index: len(dialogs[index])), dialogs, batch_tokens
+            )
         for place in torch.randperm(len(groups), generator=chance).tolist():
             yield padded([dialogs[index] for index in groups[place]])
 
@@ -250,8 +254,12 @@ class Optimizers:
 
     def __init__(self, model: Transformer, plan: Plan) -> None:
         self._plan = plan
-        matrices = [parameter for name, parameter in model.named_parameters() if parameter.dim() == 2 and "layers" in name]
-        rest = [parameter for name, parameter in model.named_parameters() if parameter.dim() < 2 or "layers" not in name]
+        matrices = [
+            parameter for name, parameter in model.named_parameters() if parameter.dim() == 2 and "layers" in name
+        ]
+        rest = [
+            parameter for name, parameter in model.named_parameters() if parameter.dim() < 2 or "layers" not in name
+        ]
         self._muon = Muon(matrices)
         self._adam = torch.optim.AdamW(rest, lr=plan.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
 

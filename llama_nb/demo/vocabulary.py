@@ -8,6 +8,7 @@ frequent whole words get a token with a leading space.
 from __future__ import annotations
 
 import base64
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ def train(texts: Iterable[str], size: int, with_space: int) -> list[bytes]:
     known = dict.fromkeys(tokens)
     frequent = sorted(spaced, key=lambda word: (-spaced[word], word))
     # " f" would tear the first letter off rare words; only the words of one letter may have it.
-    behind_space = [word.encode() for word in frequent if word[1:].encode() in known and (len(word) > 2 or word in (" a", " I"))]
+    behind_space = [
+        word.encode() for word in frequent if word[1:].encode() in known and (len(word) > 2 or word in (" a", " I"))
+    ]
     # Were there too few, the ranks would have a gap: the file just gets shorter.
     return tokens + behind_space[:with_space]
 
@@ -65,7 +68,7 @@ def _merges(segments: Counter[str], wanted: int) -> list[bytes]:
     counts: Counter[Pair] = Counter()
     homes: dict[Pair, dict[int, None]] = {}
     for index, (parts, count) in enumerate(words):
-        for pair in zip(parts, parts[1:], strict=False):
+        for pair in itertools.pairwise(parts):
             counts[pair] += count
             homes.setdefault(pair, {})[index] = None
     merged: list[bytes] = []
@@ -80,10 +83,10 @@ def _merges(segments: Counter[str], wanted: int) -> list[bytes]:
             merged.append(token)
         for index in list(homes.pop(best)):
             parts, count = words[index]
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in itertools.pairwise(parts):
                 counts[pair] -= count
             parts[:] = _joined(parts, best)
-            for pair in zip(parts, parts[1:], strict=False):
+            for pair in itertools.pairwise(parts):
                 counts[pair] += count
                 homes.setdefault(pair, {})[index] = None
         del counts[best]

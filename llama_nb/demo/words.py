@@ -27,7 +27,7 @@ Porto Prague Riga Rome Santiago Seattle Seoul Seville Shanghai Sofia Stuttgart S
 Vienna Warsaw York
 """.split()
 
-FOREIGN_CITIES = ["São Paulo", "Zürich", "Málaga", "Kraków", "Malmö", "Bogotá", "Düsseldorf", "Nîmes", "Łódź", "Québec"]
+FOREIGN_CITIES = ["São Paulo", *"Zürich Málaga Kraków Malmö Bogotá Düsseldorf Nîmes Łódź Québec".split()]
 
 COLOURS = "red blue green yellow orange purple pink black white brown grey turquoise violet gold silver".split()
 ANIMALS = """
@@ -50,16 +50,59 @@ ADJECTIVES = """
 new old big small red blue green quick slow warm cold bright dark quiet loud happy sad early late final first second
 last next weekly daily monthly secret public private cheap good bad long short fresh sweet broken clean empty full
 """.split()
-VERBS = "buy call check fix clean send bring find write read order finish start plan book water feed pay pack open".split()
+VERBS = (
+    "buy call check fix clean send bring find write read order finish start plan book water feed pay pack open".split()
+)
 LANGUAGES = """
 French German Spanish Italian Dutch Polish Greek Turkish Arabic Hindi Japanese Korean Chinese Russian Portuguese Swedish
 Danish Finnish Czech Hungarian Latin
 """.split()
 
-_ONSETS = "b br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr v w wh x y z".split()
+_ONSETS = (
+    "b br c ch cl cr d dr f fl fr g gl gr h j k kl kr l m n p ph pl pr qu r s sc sh sk sl sm sn sp st str sw t th tr "
+    "v w wh x y z"
+).split()
 _VOWELS = "a a a e e e i i i o o o u u ai au ea ee ei ia ie io oa oo ou ue y".split()
-_CODAS = ["", "", "", "", "b", "ck", "d", "f", "g", "k", "l", "ll", "m", "n", "n", "nd", "ng", "nt", "p", "r", "r", "rd", "rg", "rk",
-          "rt", "s", "s", "sh", "ss", "st", "t", "t", "th", "tz", "v", "w", "x", "z"]
+_CODAS = [
+    "",
+    "",
+    "",
+    "",
+    "b",
+    "ck",
+    "d",
+    "f",
+    "g",
+    "k",
+    "l",
+    "ll",
+    "m",
+    "n",
+    "n",
+    "nd",
+    "ng",
+    "nt",
+    "p",
+    "r",
+    "r",
+    "rd",
+    "rg",
+    "rk",
+    "rt",
+    "s",
+    "s",
+    "sh",
+    "ss",
+    "st",
+    "t",
+    "t",
+    "th",
+    "tz",
+    "v",
+    "w",
+    "x",
+    "z",
+]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -92,7 +135,11 @@ def city(rng: Random) -> str:
     if kind < 0.84:
         return rng.choice(CITIES).lower()
     if kind < 0.92:
-        return rng.choice(("New", "San", "Los", "El", "St.", "Port", "Fort", "Santa", "Rio", "Cape", "North", "Bad")) + " " + word
+        return (
+            rng.choice(("New", "San", "Los", "El", "St.", "Port", "Fort", "Santa", "Rio", "Cape", "North", "Bad"))
+            + " "
+            + word
+        )
     if kind < 0.96:
         return word + " " + rng.choice(("City", "Falls", "Beach", "Springs", "Hill"))
     return word + rng.choice((", ", " ")) + made_up(rng).capitalize()
@@ -145,9 +192,17 @@ def clock(rng: Random) -> str:
 
 
 def day(rng: Random) -> str:
-    return rng.choice(
-        "today tomorrow tonight Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-    )
+    return rng.choice("today tomorrow tonight Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
+
+
+def code(rng: Random) -> str:
+    """Letters and digits, as on parts and tickets."""
+    if rng.random() < 0.3:
+        return made_up(rng)
+    letters = "".join(rng.choice(_LETTERS) for _ in range(rng.randint(1, 3)))
+    letters = letters.upper() if rng.random() < 0.7 else letters
+    tail = rng.choice(_LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ") if rng.random() < 0.3 else ""
+    return f"{letters}{rng.choice(('-', '-', '', '_', ' '))}{number(rng)}{tail}"
 
 
 def email(rng: Random) -> str:
@@ -160,12 +215,18 @@ def calendar_date(rng: Random) -> date:
 
 # How people type -----------------------------------------------------------------------------------------------------
 
-_OPENERS = """hey, |hi, |hello, |hello! |hi! |please |please, |so, |so |ok, |okay, |ok |um, |quick question: |question: |one question: |
+_OPENERS = """hey, |hi, |hello, |hello! |hi! |please |please, |so, |so |ok, |okay, |ok |um, |quick question: |
+question: |one question: |
 I wonder: |well, |and |also, |hey |now, |now |one more thing: |I am new here. |sorry, |excuse me, |dear llama, |llama, |
 just curious: |btw, |tell me, |tell me: |I have a question: |another question: |good morning! |thanks. |great. |
-a friend asks: |my colleague wants to know: |for my class: |in this notebook: |i was wondering, """.replace("\n", "").split("|")
-_CLOSERS = """ please| please?| thanks| thank you|, please|, thanks|?|??| :)|!| exactly| again| now| here| in a notebook|
- in short|, really?| or not|. Thanks!| thx| pls| today| then| actually| in jupyter| quickly""".replace("\n", "").split("|")
+a friend asks: |my colleague wants to know: |for my class: |in this notebook: |i was wondering, """.replace(
+    "\n", ""
+).split("|")
+_CLOSERS = """ please| please?| thanks| thank you|, please|, thanks|?|??| :)|!| exactly| again| now| here|
+ in a notebook|
+ in short|, really?| or not|. Thanks!| thx| pls| today| then| actually| in jupyter| quickly""".replace("\n", "").split(
+    "|"
+)
 
 
 def typed(rng: Random, text: str) -> str:
@@ -208,14 +269,21 @@ _INNERMOST = re.compile(r"\(([^()]*)\)")
 _SPACES = re.compile(r" {2,}")
 
 SHARED = {
-    "<how>": "(how do I|how can I|how to|how does one|how do you|what is the way to|is there a way to|can I|show me how to|"
-    "tell me how to|explain how to|how would I|I want to|I'd like to|what do I type to|what is the command to|"
-    "what's the best way to|is it possible to|could you show me how to|help me|i need to|how could I|where can I|"
-    "what must I do to|how is it possible to|do you know how to|can you explain how to|how should I|i would like to)",
-    "<about>": "(what is|what's|tell me about|explain|what about|describe|what do you know about|tell me more about|"
-    "can you explain|could you explain|can you tell me about|I'd like to know about|give me information on|"
-    "what can you tell me about|what exactly is|say something about|I do not understand|how about|)",
-    "<nb>": "(llama_nb|llama nb|llama-nb|this package|this tool|llama_nb|the llama_nb package|this library|this extension)",
+    "<how>": (
+        "(how do I|how can I|how to|how does one|how do you|what is the way to|is there a way to|can I|show me how to|"
+        "tell me how to|explain how to|how would I|I want to|I'd like to|what do I type to|what is the command to|"
+        "what's the best way to|is it possible to|could you show me how to|help me|i need to|how could I|where can I|"
+        "what must I do to|how is it possible to|do you know how to|can you explain how to|how should I|i would "
+        "like to)"
+    ),
+    "<about>": (
+        "(what is|what's|tell me about|explain|what about|describe|what do you know about|tell me more about|"
+        "can you explain|could you explain|can you tell me about|I'd like to know about|give me information on|"
+        "what can you tell me about|what exactly is|say something about|I do not understand|how about|)"
+    ),
+    "<nb>": (
+        "(llama_nb|llama nb|llama-nb|this package|this tool|llama_nb|the llama_nb package|this library|this extension)"
+    ),
     "<you>": "(you|you|you|this model|the embedded model|llama-nb-guide|this llama|the small model|the built-in model)",
 }
 

@@ -230,15 +230,14 @@ def _meta_args(params: Description, vocabulary: Callable[[], int]) -> ModelArgs:
     if params.values.get("vision_chunk_size", -1) not in (None, -1):
         params.refuse("`vision_chunk_size`: models that read images cannot be loaded")
     dim, n_heads, scaled = params.whole("dim"), params.whole("n_heads", most=4096), params.flag("use_scaled_rope")
+    multiple_of, multiplier = params.whole("multiple_of", 256), params.number("ffn_dim_multiplier", 1.0, most=100)
     unknown_size = params.values.get("vocab_size", -1) in (None, -1)
     return ModelArgs(
         dim=dim,
         n_layers=params.whole("n_layers", most=1024),
         n_heads=n_heads,
         n_kv_heads=params.whole("n_kv_heads", n_heads, most=4096),
-        hidden_dim=meta_hidden_dim(
-            dim, params.whole("multiple_of", 256), params.number("ffn_dim_multiplier", 1.0, 100)
-        ),
+        hidden_dim=meta_hidden_dim(dim, multiple_of, multiplier),
         vocab_size=vocabulary() if unknown_size else params.whole("vocab_size"),
         max_seq_len=params.whole("max_seq_len", 131_072 if scaled else 8192),
         norm_eps=params.number("norm_eps", 1e-5),

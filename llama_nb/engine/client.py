@@ -46,6 +46,7 @@ from llama_nb.errors import BadRequest, EngineError, LlamaError, NotSupported, b
 log = logging.getLogger("llama_nb")
 
 SILENCE_S = 180.0  # a generator that owes an answer and says nothing for so long is taken for dead
+WATCH_EVERY_S = 5.0
 LOG_TAIL_LINES = 12
 
 
@@ -215,7 +216,7 @@ class _Process:
 
     async def _watch_silence(self) -> None:
         while True:
-            await asyncio.sleep(5)
+            await asyncio.sleep(WATCH_EVERY_S)
             waiting = bool(self._open) or not self.loaded.done()
             if waiting and time.monotonic() - self._heard > SILENCE_S:
                 self._mourn(EngineError(f"The generator has said nothing for {SILENCE_S:.0f} s and was ended."))

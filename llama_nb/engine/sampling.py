@@ -13,6 +13,7 @@ from llama_nb.engine.protocol import Sampling
 
 LIKELIEST = 256
 BISECTIONS = 40
+LOWEST_TEMPERATURE = 1e-30  # float32 has an inverse of it
 
 
 class Sampler:
@@ -31,7 +32,8 @@ class Sampler:
         sampling = self._sampling
         if sampling.temperature <= 0:
             return int(logits.argmax())
-        logits = logits / sampling.temperature
+        # The likeliest becomes 0, so that no temperature, however small, makes it infinite.
+        logits = (logits - logits.max()) / max(sampling.temperature, LOWEST_TEMPERATURE)
         if 0 < sampling.top_k < logits.numel():
             logits, ids = logits.topk(sampling.top_k)
             return int(ids[self._draw(_nucleus(logits.softmax(-1), sampling.top_p))])

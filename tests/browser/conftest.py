@@ -219,7 +219,9 @@ class Notebook:
     def ask(self, question: str) -> None:
         box = self.panel.get_by_role("textbox", name="Message")
         box.fill(question)
+        before = self.turns.count()
         box.press("Enter")
+        expect(self.turns).to_have_count(before + 1)
 
     def answer(self, index: int = -1) -> Locator:
         turn = self.turns.last if index == -1 else self.turns.nth(index)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 import pytest
@@ -33,7 +34,7 @@ def test_weights_have_the_shapes_that_params_say() -> None:
 
     params = ModelArgs(**json.loads((CHECKPOINT / "params.json").read_text("utf-8")))
     state = torch.load(CHECKPOINT / "consolidated.00.pth", weights_only=True)
-    hidden = params.multiple_of * -(-int(int(8 * params.dim / 3) * (params.ffn_dim_multiplier or 1)) // params.multiple_of)
+    hidden = math.ceil(int(8 * params.dim / 3) * params.ffn_dim_multiplier / params.multiple_of) * params.multiple_of
     assert state["tok_embeddings.weight"].shape == (params.vocab_size, params.dim)
     assert state["layers.0.feed_forward.w1.weight"].shape == (hidden, params.dim)
     assert all(tensor.dtype is torch.bfloat16 for tensor in state.values()) and "output.weight" not in state

@@ -45,6 +45,20 @@ def has_forked(chat: llama_nb.Chat) -> None:
     signal.pause()
 
 
+def unloads(chat: llama_nb.Chat) -> None:
+    """While a forked child holds copies of the pipes: the kernel must not spin over what it has closed itself."""
+    chat.ask(QUESTION, max_tokens=4)
+    if os.fork() == 0:
+        signal.pause()
+    chat.stack.unload(chat.model)
+    while chat.status.phase != "idle":
+        time.sleep(0.001)
+    before = time.process_time()
+    time.sleep(1)
+    spent = time.process_time() - before
+    say(f"busy={spent > 0.3} answers={bool(chat.ask(QUESTION, max_tokens=4).text)}")
+
+
 def starts_a_plain_child() -> None:
     """The negative control: a process of its own session that nothing ties to the kernel."""
     subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
@@ -89,8 +103,13 @@ def main() -> None:
     if mode == "plain child":
         return starts_a_plain_child()
     chat = llama_nb.Chat(sys.argv[1])
-    {"answering": answers_without_end, "forked": has_forked, "interrupted": is_interrupted}[mode](chat)
-    return None
+    modes = {
+        "answering": answers_without_end,
+        "forked": has_forked,
+        "unloads": unloads,
+        "interrupted": is_interrupted,
+    }
+    return modes[mode](chat)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,10 @@ class Kernel:
     def descendants(self) -> list[int]:
         return [pid for pid in live.marked(self.marker) if pid != self.process.pid]
 
+    def generator(self) -> list[int]:
+        """The supervisor and its rank."""
+        return [pid for pid in live.marked(self.marker) if "llama_nb.engine." in live.command_line(pid)]
+
     def die(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -110,10 +114,15 @@ def test_a_child_that_the_kernel_forked_keeps_no_process_of_ours_alive(
         kernel = kernel_of(endless, "forked")
         assert kernel.hears() == "answering"
         kernel.die()
-        living = lambda: [pid for pid in live.marked(kernel.marker) if "engine" in live.command_line(pid)]  # noqa: B023, E731
-        live.wait_for(lambda: not living(), "the end of the generator", 1.0)  # noqa: B023
+        live.wait_for(lambda: not kernel.generator(), "the end of the generator", 1.0)  # noqa: B023
         (forked,) = live.marked(kernel.marker)
         os.kill(forked, signal.SIGKILL)
+
+
+def test_a_forked_child_does_not_make_the_kernel_spin_after_the_generator_is_unloaded(
+    kernel_of: Callable[..., Kernel], endless: Path
+) -> None:
+    assert kernel_of(endless, "unloads").hears() == "busy=False answers=True"
 
 
 def test_the_check_sees_a_child_that_nothing_ties_to_the_kernel(kernel_of: Callable[..., Kernel], talker: Path) -> None:
@@ -130,7 +139,7 @@ def test_interrupts_of_the_kernel_leave_the_generator_alive_and_right(
     kernel = kernel_of(endless, "interrupted", str(wanted))
     generator: list[int] = []
     while (line := kernel.hears()) == "answering":
-        generator = generator or [pid for pid in kernel.descendants() if "engine" in live.command_line(pid)]
+        generator = generator or kernel.generator()
         os.killpg(kernel.process.pid, signal.SIGINT)
         assert all(live.alive(pid) for pid in generator)
     assert len(generator) == 2
@@ -187,6 +196,7 @@ def test_a_rank_killed_in_mid_answer_is_an_error_within_a_second_that_names_it(c
 
 
 def test_a_rank_that_hangs_is_found_by_its_silence(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "WATCH_EVERY_S", 0.1)
     reply = chat.start(QUESTION)
     live.wait_for(lambda: reply.text, "the first words")
     rank = live.rank_of(engine_of(chat))
@@ -202,8 +212,9 @@ def test_a_rank_that_hangs_is_found_by_its_silence(chat: Chat, monkeypatch: pyte
 
 def test_a_rank_that_is_only_idle_is_left_in_peace(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the silence watch: it acts only while an answer is owed."""
-    chat.ask(QUESTION, max_tokens=3)
     looked = threading.Event()
+    monkeypatch.setattr(client, "WATCH_EVERY_S", 0.1)
+    chat.ask(QUESTION, max_tokens=3)
     monkeypatch.setattr(client, "SILENCE_S", 0.0)
     monkeypatch.setattr(client.asyncio, "sleep", sleep_that_tells(looked))
     assert looked.wait(live.WAIT_S)

@@ -45,6 +45,10 @@ TEXTS = [
 ]
 
 
+# No characters that Unicode took in lately: `regex` may know them as letters, and tiktoken not yet.
+ANY_TEXT = st.text(st.characters(exclude_categories=("Cs", "Cn")), max_size=60)
+
+
 @pytest.fixture(scope="module")
 def real() -> Tokenizer:
     return Tokenizer(tiny.llama3_tokenizer_path())
@@ -117,7 +121,7 @@ class TestLlama3:
         assert ids(converted, text) == ids(real, text) == reading.ids(text)
         assert converted.decode(ids(converted, text)) == text
 
-    @given(text=st.text(max_size=60))
+    @given(text=ANY_TEXT)
     def test_any_text_gives_the_same_ids(
         self, real: Tokenizer, converted: Tokenizer, reading: HuggingFaceReading, text: str
     ) -> None:
@@ -155,17 +159,25 @@ class TestLlama3:
         assert load_tokenizer(tmp_path).model._mergeable_ranks == before
 
 
-@given(text=st.text(max_size=40) | st.text(alphabet="aeinrst ", max_size=40))
+@pytest.fixture(scope="module")
+def tiny_vocabularies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, Tokenizer, HuggingFaceReading]:
+    """One vocabulary: from tiktoken's file, from Hugging Face's, and as Hugging Face reads that."""
+    tiktoken, hugging_face = tmp_path_factory.mktemp("tiktoken"), tmp_path_factory.mktemp("json")
+    tiny.write_tokenizer_model(tiktoken)
+    tiny.write_tokenizer_json(hugging_face)
+    return (
+        load_tokenizer(tiktoken),
+        load_tokenizer(hugging_face),
+        HuggingFaceReading(hugging_face / "tokenizer.json"),
+    )
+
+
+@given(text=ANY_TEXT | st.text(alphabet="aeinrst ", max_size=40))
 def test_a_tiny_vocabulary_gives_the_same_ids_from_both_files(
-    tmp_path_factory: pytest.TempPathFactory, text: str
+    tiny_vocabularies: tuple[Tokenizer, Tokenizer, HuggingFaceReading], text: str
 ) -> None:
-    folder = tmp_path_factory.getbasetemp() / "tiny-vocabulary"
-    if not folder.exists():
-        tiny.write_tokenizer_model(folder / "tiktoken")
-        tiny.write_tokenizer_json(folder / "json")
-    expected = ids(load_tokenizer(folder / "tiktoken"), text)
-    assert ids(load_tokenizer(folder / "json"), text) == expected
-    assert HuggingFaceReading(folder / "json" / "tokenizer.json").ids(text) == expected
+    one, other, reading = tiny_vocabularies
+    assert ids(one, text) == ids(other, text) == reading.ids(text)
 
 
 def test_metas_file_goes_before_hugging_faces(tmp_path: Path) -> None:
