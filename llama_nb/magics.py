@@ -186,9 +186,7 @@ def parse_options(text: str) -> tuple[dict[str, Any], str]:
             raise UsageError(f"The option {name} needs a value.")
         options[OPTIONS[name]] = _value(name, value)
         text = text[found.end() :].removeprefix(" ")
-    if text.lstrip().startswith("-- "):
-        text = text.lstrip().removeprefix("-- ")
-    return options, text
+    return options, re.sub(r"^\s*--(?:\s|$)", "", text)
 
 
 def _value(name: str, value: str) -> Any:

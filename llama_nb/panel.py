@@ -204,7 +204,8 @@ def turns_of(messages: Iterable[Message]) -> list[Turn]:
         elif isinstance(message, ToolResponseMessage):
             waiting = (part for part in turns[-1]["parts"] if part.get("state") == "not run")
             if part := next(waiting, None):
-                part.update(state="done", result=well_formed(interleaved_text_media_as_str(message.content)))
+                part["state"] = "done"
+                part["result"] = well_formed(interleaved_text_media_as_str(message.content))
     return turns
 
 
@@ -233,8 +234,8 @@ def _is_system(message: Message) -> bool:
 
 
 def _same(parts: list[Part], message: CompletionMessage) -> bool:
-    """Whether the stream and the message agree; a call that failed stands in the stream alone."""
-    if any(part.get("state") == "failed" for part in parts):
+    """Whether the stream and the message agree; a call that was never completed stands in the stream alone."""
+    if any(part.get("state") in ("failed", "stopped") for part in parts):
         return True
     said = "".join(part["text"] for part in parts if part["kind"] == "text")
     calls = [part for part in parts if part.get("state") == "not run"]

@@ -418,4 +418,4 @@ def test_a_long_answer_of_one_piece_takes_no_longer_than_its_length_allows(piece
             times.append(time.thread_time() - start)
         return min(times)
 
-    assert seconds(40_000) < 9 * seconds(10_000) + 0.05
+    assert seconds(20_000) < 9 * seconds(5_000) + 0.03

@@ -21,6 +21,7 @@ export interface Session {
 
 const BUSY_MS = 1000;
 const INTERRUPT_MS = 2000;
+const GONE_MS = 15_000;
 const SUGGESTIONS = ["What can you do?", "How do I stop an answer?", "How do I use my own Llama?"];
 
 /** Shows `session` in `root` until `signal` is aborted. */
@@ -31,6 +32,9 @@ export function show(root: HTMLElement, session: Session, signal: AbortSignal): 
   const transcript = new TranscriptView((question) => void composer.send(question));
   const composer = new Composer(session, () => transcript.toEnd());
   const status = new StatusLine();
+  el.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.isComposing) composer.escape();
+  });
   el.append(transcript.el, composer.el, status.el);
   root.append(el);
   keepFromNotebook(el);
@@ -192,6 +196,10 @@ class Composer {
     this.edited();
   }
 
+  escape(): void {
+    if (!this.stop.hidden) this.session.stop();
+  }
+
   private edited(): void {
     this.draft.text = this.box.value;
     this.box.style.height = "auto";
@@ -204,8 +212,6 @@ class Composer {
     if (event.key === "Enter" && !event.shiftKey && !event.altKey && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       void this.send(this.box.value);
-    } else if (event.key === "Escape" && !this.stop.hidden) {
-      this.session.stop();
     } else if (event.key === "ArrowUp" && this.box.value === "") {
       const last = this.session.turns.at(-1)?.question;
       if (last) {
@@ -274,6 +280,7 @@ type Tone = "calm" | "ready" | "working" | "trouble";
 
 export function doingOf({ waited, stopping, status, turns }: Session): [Tone, string] {
   if (stopping && waited >= INTERRUPT_MS) return ["trouble", "The kernel is busy: press ■ to interrupt"];
+  if (waited >= GONE_MS) return ["trouble", "The kernel does not answer"];
   if (waited >= BUSY_MS) return ["trouble", "The kernel is busy…"];
   if (stopping) return ["working", "Stopping…"];
   if (status.phase === "loading") return ["working", sentence("Loading", status.detail)];

@@ -86,6 +86,7 @@ class CallView implements PartView {
   private readonly name = make("code", "llama-nb-call-name");
   private readonly state = make("span", "llama-nb-call-state");
   private readonly body = make("div", "llama-nb-call-body");
+  private part: Part | null = null;
   private touched = false;
 
   constructor() {
@@ -98,7 +99,8 @@ class CallView implements PartView {
   }
 
   update(part: Part): void {
-    if (part.kind !== "call") return;
+    if (part.kind !== "call" || part === this.part) return;
+    this.part = part;
     setText(this.name, part.name || "…");
     setText(this.state, STATES[part.state]);
     this.el.dataset["state"] = part.state;

@@ -105,7 +105,7 @@ class WidgetSession implements Session {
     signal.addEventListener("abort", () => {
       this.listeners.delete(listener);
       // Nobody looks any more: the kernel need not send pieces.
-      if (--this.views === 0) this.model.send({ command: "leave", nonce: this.nonce(), page: this.page });
+      if (--this.views === 0) this.post({ command: "leave", nonce: this.nonce(), page: this.page });
     });
   }
 
@@ -145,9 +145,17 @@ class WidgetSession implements Session {
   private command(command: string, fields: object = {}, settle: (error?: string) => void = () => {}): void {
     const sent = { command, nonce: this.nonce(), page: this.page, ...fields };
     this.pending.set(sent.nonce, { command: sent, since: Date.now(), settle, nextTry: Date.now() + RETRY_MS });
-    this.model.send(sent);
+    this.post(sent);
     this.wake();
     this.changed();
+  }
+
+  private post(command: object): void {
+    try {
+      this.model.send(command);
+    } catch {
+      // The kernel is gone. What waits is tried again, and the status line says that nothing answers.
+    }
   }
 
   private readonly wake = (): void => {
@@ -159,7 +167,7 @@ class WidgetSession implements Session {
       // Stop is tried steadily; what can wait is tried less and less often, so that a dead kernel is left alone.
       const wait = pending.command.command === "stop" ? RETRY_MS : Math.min(15_000, now - pending.since);
       pending.nextTry = now + Math.max(RETRY_MS, wait);
-      this.model.send(pending.command);
+      this.post(pending.command);
     }
     this.timer = setTimeout(this.wake, RETRY_MS);
     this.changed();

@@ -13,6 +13,8 @@ import {
   type Turn,
 } from "../src/state";
 
+declare const process: { env: Record<string, string | undefined> };
+
 const empty: Conversation = { ...nothing, seq: 0 };
 const turn = (id: number, fields: Partial<Turn> = {}): Turn => ({
   id,
@@ -141,7 +143,7 @@ function numbers(seed: number) {
 }
 
 describe("whatever the wire does", () => {
-  const FULL = import.meta.env["LLAMA_NB_FULL"] === "1";
+  const FULL = process.env["LLAMA_NB_FULL"] === "1";
 
   it("the page ends with the kernel's own conversation", () => {
     for (let seed = 1; seed <= (FULL ? 5000 : 300); seed++) {

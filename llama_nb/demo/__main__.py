@@ -47,7 +47,7 @@ PRESETS = {
         vocabulary_dialogs=12_000,
         base_tokens=2048,
         longest=2048,
-        shape={"dim": 256, "n_layers": 6, "n_heads": 8, "n_kv_heads": 4},
+        shape={"dim": 256, "n_layers": 6, "n_heads": 4, "n_kv_heads": 2},
         plan={"steps": 9000, "batch_tokens": 32_768, "check_every": 1000},
     ),
     "cpu": Preset(
@@ -56,7 +56,7 @@ PRESETS = {
         vocabulary_dialogs=12_000,
         base_tokens=2048,
         longest=2048,
-        shape={"dim": 192, "n_layers": 4, "n_heads": 6, "n_kv_heads": 3},
+        shape={"dim": 192, "n_layers": 4, "n_heads": 3, "n_kv_heads": 3},
         plan={"steps": 2800, "batch_tokens": 4096, "check_every": 100},
     ),
     "toy": Preset(
@@ -65,8 +65,8 @@ PRESETS = {
         vocabulary_dialogs=200,
         base_tokens=512,
         longest=600,
-        shape={"dim": 32, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1},
-        plan={"steps": 10, "batch_tokens": 2048, "check_every": 10},
+        shape={"dim": 48, "n_layers": 2, "n_heads": 3, "n_kv_heads": 1},
+        plan={"steps": 10, "batch_tokens": 2048, "check_every": 10, "copying_steps": 2},
         evaluate_every=40,
     ),
 }

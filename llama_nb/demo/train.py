@@ -7,6 +7,7 @@ Muon (momentum, orthogonalized), embeddings and norms by AdamW; the learning rat
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import math
@@ -24,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llama_nb.engine.model import ModelArgs, Transformer
+from llama_nb.engine.model import ModelArgs, Transformer, rotary_frequencies
 
 log = logging.getLogger("llama_nb")
 
@@ -40,7 +41,7 @@ class Shape:
     n_kv_heads: int
     multiple_of: int = 64
     ffn_dim_multiplier: float = 1.0
-    rope_theta: float = 10_000.0
+    rope_theta: float = 500_000.0
     norm_eps: float = 1e-5
     max_seq_len: int = 2048
 
@@ -83,15 +84,21 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to learn. `batch_tokens` counts padding too."""
+    """How long and how fast to learn. `batch_tokens` counts padding too.
+
+    The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated: without
+    them a model of this size learns the answers by heart long before it learns to copy a name into one.
+    """
 
     steps: int
     batch_tokens: int
-    matrix_rate: float = 0.02
-    vector_rate: float = 0.004
-    warmup_steps: int = 50
-    falling_share: float = 0.55
+    matrix_rate: float = 0.01
+    vector_rate: float = 0.002
+    warmup_steps: int = 30
+    falling_share: float = 0.7
     check_every: int = 200
+    copying_steps: int = 250
+    copying_every: int = 6
 
 
 @dataclass(frozen=True)
@@ -123,8 +130,12 @@ def train(
     seed: int,
     device: str,
     report: Callable[[Progress], None] = lambda progress: None,
+    start: Path | None = None,
 ) -> Outcome:
-    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower."""
+    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower.
+
+    With `start` the weights begin as those of that checkpoint, else they are random.
+    """
     metadata = json.loads((tokens_folder / "metadata.json").read_text("utf-8"))
     vocab_size, bos = metadata["vocab_size"], metadata["bos_id"]
     dialogs = read_dialogs(tokens_folder / "train.bin", bos)
@@ -132,10 +143,12 @@ def train(
     torch.manual_seed(seed)
     model = Transformer(shape.args(vocab_size))
     initialize(model)
+    if start is not None:
+        model.load_state_dict(torch.load(start / "consolidated.00.pth", weights_only=True), strict=False)
     model.to(device)
     step_of = Optimizers(model, plan)
     chance = torch.Generator().manual_seed(seed)
-    batches = endless_batches(dialogs, plan.batch_tokens, chance)
+    batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
     started, tokens, lowest, smooth = time.monotonic(), 0, math.inf, math.nan
     for step in range(1, plan.steps + 1):
         ids, targets = (part.to(device, non_blocking=True) for part in next(batches))
@@ -202,16 +215,97 @@ def padded(dialogs: list[Tensor]) -> tuple[Tensor, Tensor]:
     return ids[:, :-1].contiguous(), targets[:, 1:].contiguous()
 
 
+def with_copying(
+    batches: Iterator[tuple[Tensor, Tensor]], bos: int, plan: Plan, chance: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`batches`, with those of random spans before and between them."""
+    for step in itertools.count(1):
+        if step <= plan.copying_steps or step % plan.copying_every == 0:
+            yield spans_to_copy(bos, plan.batch_tokens, chance)
+        else:
+            yield next(batches)
+
+
+def spans_to_copy(bos: int, batch_tokens: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows of random tokens, then spans out of them: a span's beginning says how it goes on.
+
+    Few different tokens in a row, as in numbers, force the model to look at more than the last one.
+    """
+
+    def draw(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=chance))
+
+    width = (64, 128, 192)[draw(0, 2)]
+    rows = []
+    for _ in range(max(1, batch_tokens // width)):
+        kinds = (10, 40, bos, bos)[draw(0, 3)]  # the ids below <|begin_of_text|> are plain text
+        hint = 3 if kinds <= 40 else 1
+        letters = torch.randint(0, bos, (kinds,), generator=chance)
+        source = letters[torch.randint(0, kinds, (draw(width // 4, width // 2),), generator=chance)].tolist()
+        row = [bos, *source]
+        while len(row) < width:
+            length = draw(hint + 1, 16)
+            begin = draw(0, max(0, len(source) - length))
+            span = source[begin : begin + length]
+            row += span[:hint] + [token | LEARN for token in span[hint:]]
+        rows.append(torch.tensor(row[:width], dtype=torch.int32))
+    return padded(rows)
+
+
 # Learning ------------------------------------------------------------------------------------------------------------
 
 
 def initialize(model: Transformer) -> None:
-    """Small normal weights; what is added to the residual stream starts at zero."""
+    """Small random weights; what is added to the residual stream starts at zero, but for one circuit that can copy."""
     for name, parameter in model.named_parameters():
         if name.endswith(("wo.weight", "w2.weight")):
             nn.init.zeros_(parameter)
         elif parameter.dim() == 2:
             nn.init.normal_(parameter, std=0.02 if "embeddings" in name else parameter.shape[1] ** -0.5)
+    build_copying_circuit(model)
+
+
+@torch.no_grad()
+def build_copying_circuit(model: Transformer) -> None:
+    """An induction head by hand: what once followed this token may follow it again.
+
+    Such heads arise by themselves after some fifty million tokens; a training on a CPU is shorter than that. The
+    residual stream begins with [which token (D) | which token before (D) | 1 | free]. In layer 0 head 0 looks one
+    position back and writes which token stands there; in layer 1 head 0 looks for places whose token before is this
+    one, and adds the token that it finds there. All of it is trained on like any other weight.
+    """
+    args, size = model.args, model.args.head_dim
+    token, before, one = slice(0, size), slice(size, 2 * size), 2 * size
+    embeddings = model.tok_embeddings.weight
+    # All of one length: the norm must leave the 1 equally large for every token, since positions are told by it alone.
+    embeddings[:, token] = 0.8 * F.normalize(torch.randn(args.vocab_size, size))
+    embeddings[:, before] = 0.0
+    embeddings[:, one] = 0.5
+    eye = torch.eye(size)
+    angles = rotary_frequencies(size, args.rope_theta, None)  # (D/2,), fast pairs first
+    fast, slow = int((angles > 0.02).sum()), 2 * int((angles > 0.004).sum())
+
+    back = model.layers[0].attention
+    back.wq.weight[:size] = 0.0
+    back.wk.weight[:size] = 0.0
+    back.wq.weight[0 : 2 * fast : 2, one] = 1.0
+    back.wk.weight[0 : 2 * fast : 2, one] = angles[:fast].cos()
+    back.wk.weight[1 : 2 * fast : 2, one] = angles[:fast].sin()
+    back.wv.weight[:size] = 0.0
+    back.wv.weight[:size, token] = 0.27 * eye
+    back.wo.weight[before, :size] = 0.27 * eye
+
+    # Only pairs that hardly turn within a dialog can compare tokens over a distance.
+    again = model.layers[1].attention
+    compared = torch.linalg.qr(torch.randn(size, size - slow))[0].T  # (D - slow, D)
+    again.wq.weight[:size] = 0.0
+    again.wk.weight[:size] = 0.0
+    again.wq.weight[slow:size, token] = 1.6 * compared
+    again.wk.weight[slow:size, before] = 1.6 * compared
+    for block in list(model.layers)[1:]:
+        block.attention.wv.weight[:size] = 0.0
+        block.attention.wv.weight[:size, token] = 0.4 * eye
+        block.attention.wo.weight[token, :size] = 0.4 * eye if block.attention is again else 0.1 * eye
 
 
 def hidden_states(model: Transformer, ids: Tensor) -> Tensor:

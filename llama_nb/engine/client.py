@@ -69,7 +69,6 @@ class Engine:
         self._start = start
         self._ids = itertools.count(1)
         self._process: _Process | None = None
-        self._starting: asyncio.Lock = asyncio.Lock()
         self.status = Status("idle")
         self.dropped_events = 0
 
@@ -94,17 +93,15 @@ class Engine:
 
     async def _running(self) -> _Process:
         """The process, once its model is loaded; raises as `load` does."""
-        async with self._starting:
-            process = self._process
-            # What a fork inherited belongs to its parent: two that talk on one pipe would garble it.
-            if process is None or process.dead or process.owner != os.getpid():
-                try:
-                    process = self._process = _Process(self, self._start)
-                except OSError as error:  # no memory, no more processes or files, a full disk
-                    self.status = Status("failed", f"The generator could not be started: {error}.")
-                    raise EngineError(self.status.detail) from error
-            await asyncio.shield(process.loaded)
-            return process
+        process = self._process
+        if process is None or process.dead or process.is_of_another_kernel:
+            try:
+                process = self._process = _Process(self, self._start)
+            except OSError as error:  # no memory, no more processes or files, a full disk
+                self.status = Status("failed", f"The generator could not be started: {error}.")
+                raise EngineError(self.status.detail) from error
+        await asyncio.shield(process.loaded)
+        return process
 
     async def answer(self, request: Submit) -> AsyncIterator[Piece | Prefilled | Done]:
         """The events of one request, the last of them `Done`; closing the iterator cancels the request.
@@ -128,7 +125,7 @@ class Engine:
     def close(self) -> None:
         """Ends the process; open requests end with an error. Any thread may call this; the next request restarts."""
         process, self._process = self._process, None
-        if process is not None:
+        if process is not None and not process.is_of_another_kernel:
             process.end("the generator was unloaded")
         self.status = Status("idle")
 
@@ -141,11 +138,11 @@ class _Process:
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, asyncio.Queue[Piece | Prefilled | Done | Failed]] = {}
         self._heard = time.monotonic()
+        self._kernel = os.getpid()
         self.loaded: asyncio.Future[Ready] = self._loop.create_future()
         self.loaded.add_done_callback(lambda loaded: loaded.cancelled() or loaded.exception())  # no "never retrieved"
         self.ready: Ready | None = None
         self.dead = False
-        self.owner = os.getpid()
         engine.status = Status("loading", "starting the generator", 0.0)
         self._folder = Path(tempfile.mkdtemp(prefix="llama_nb-"))
         self._log = self._folder / "generator.log"
@@ -161,6 +158,11 @@ class _Process:
     @property
     def pid(self) -> int:
         return self._supervisor.pid
+
+    @property
+    def is_of_another_kernel(self) -> bool:
+        """Whether this is a copy that a fork inherited: its pipes belong to the process that started it."""
+        return self._kernel != os.getpid()
 
     def open(self, request: Submit) -> asyncio.Queue[Piece | Prefilled | Done | Failed]:
         """Submits `request`; its events will come in the queue."""

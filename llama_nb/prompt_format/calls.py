@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from llama_nb.prompt_format.text import well_formed
+
 _BUILTIN_CALL = re.compile(r'\s*(\w+)\.call\(query=("(?:[^"\\]|\\.)*")\)\s*')
 
 
@@ -35,6 +37,8 @@ def may_become_call(text: str) -> bool:
 def _read_json(text: str) -> Call | None:
     try:
         content = json.loads(text)
+        if "\\u" in text:  # an escape can stand for half a character
+            content = json.loads(well_formed(json.dumps(content, ensure_ascii=False)))
     except (ValueError, RecursionError):
         return None
     if not isinstance(content, dict):
@@ -50,6 +54,6 @@ def _read_builtin(text: str) -> Call | None:
     if not found:
         return None
     try:
-        return Call(found[1], {"query": json.loads(found[2])})
+        return Call(found[1], {"query": well_formed(json.loads(found[2]))})
     except ValueError:
         return None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llama_nb.prompt_format.calls import read_calls
+from llama_nb.prompt_format.text import well_formed
 
 if TYPE_CHECKING:
     from llama_models.llama3.tokenizer import Tokenizer
@@ -33,11 +34,6 @@ class Turn(msgspec.Struct, frozen=True):
     text: str
     call: str | None = None
     end_of_message: bool = False
-
-
-def well_formed(text: str) -> str:
-    """`text` with U+FFFD for each lone surrogate: half a character, which neither a pipe nor a tokenizer takes."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class Answer:

@@ -24,7 +24,8 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.errors import NotSupported
-from llama_nb.prompt_format.encode import Turn, well_formed
+from llama_nb.prompt_format.encode import Turn
+from llama_nb.prompt_format.text import well_formed
 
 MONTHS = (
     "January February March April May June July August September October November December".split()  # no locale

@@ -45,6 +45,25 @@ def has_forked(chat: llama_nb.Chat) -> None:
     signal.pause()
 
 
+def has_a_child_that_asks(chat: llama_nb.Chat) -> None:
+    """A forked child gets a generator of its own; it neither reads from its parent's nor ends it."""
+    first = chat.ask(QUESTION, max_tokens=10)
+    generator = chat.status.detail
+    child = os.fork()
+    if child == 0:
+        chat.reset()
+        mine = chat.ask(QUESTION, max_tokens=10)
+        chat.stack.close()
+        os._exit(0 if mine.text == first.text else 1)
+    _, status = os.waitpid(child, 0)
+    chat.reset()
+    second = chat.ask(QUESTION, max_tokens=10)
+    assert chat.status.detail == generator
+    assert second.usage is not None
+    cached = second.usage.cached_tokens == second.usage.prompt_tokens - 1
+    say(f"child={status} same={second.text == first.text} cached={cached}")
+
+
 def unloads(chat: llama_nb.Chat) -> None:
     """While a forked child holds copies of the pipes: the kernel must not spin over what it has closed itself."""
     chat.ask(QUESTION, max_tokens=4)
@@ -107,6 +126,7 @@ def main() -> None:
         "answering": answers_without_end,
         "forked": has_forked,
         "unloads": unloads,
+        "child asks": has_a_child_that_asks,
         "interrupted": is_interrupted,
     }
     return modes[mode](chat)

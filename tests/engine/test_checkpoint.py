@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from llama_nb.engine.checkpoint import automatic_dtype, load, meta_hidden_dim, read_args
+from llama_nb.engine.checkpoint import automatic_dtype, load, read_args
+from llama_nb.engine.description import meta_hidden_dim
 from llama_nb.engine.model import RopeScaling, Transformer
 from llama_nb.errors import CheckpointError
 from tests.engine import tiny

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,41 @@ def test_a_forked_child_does_not_make_the_kernel_spin_after_the_generator_is_unl
     kernel_of: Callable[..., Kernel], endless: Path
 ) -> None:
     assert kernel_of(endless, "unloads").hears() == "busy=False answers=True"
+
+
+def test_a_forked_child_has_a_generator_of_its_own_and_leaves_its_parents_alone(
+    kernel_of: Callable[..., Kernel], endless: Path
+) -> None:
+    kernel = kernel_of(endless, "child asks")
+    assert kernel.hears() == "child=0 same=True cached=True"
+
+
+WITHOUT_PIDFD = "import os; del os.pidfd_open; from llama_nb.engine.supervisor import main; main()"
+
+
+@pytest.mark.parametrize("dies", ["kernel", "rank"])
+def test_where_there_are_no_pidfds_the_supervisor_looks_for_itself(dies: str, tmp_path: Path) -> None:
+    pipe, rank_end = socket.socketpair()
+    life, supervisor_end = socket.socketpair()
+    arguments = [str(supervisor_end.fileno()), str(rank_end.fileno()), str(os.getpid()), str(tmp_path / "log")]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_PIDFD, *arguments],
+        pass_fds=[supervisor_end.fileno(), rank_end.fileno()],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    with pipe, life:
+        supervisor_end.close()
+        rank_end.close()
+        (rank,) = live.wait_for(lambda: live.children(supervisor.pid), "a rank")
+        if dies == "rank":
+            os.kill(rank, signal.SIGKILL)
+            life.settimeout(live.WAIT_S)
+            assert life.recv(4096).decode().startswith(f"rank 0 (pid {rank}) was killed by SIGKILL")
+        else:
+            life.shutdown(socket.SHUT_RDWR)
+        assert supervisor.wait(live.WAIT_S) == 0
+        live.wait_for(lambda: not live.alive(rank), "the end of the rank", 1.0)
 
 
 def test_the_check_sees_a_child_that_nothing_ties_to_the_kernel(kernel_of: Callable[..., Kernel], talker: Path) -> None:

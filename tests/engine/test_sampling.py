@@ -130,12 +130,12 @@ def test_the_weights_are_those_that_sorting_gives(name: str) -> None:
     [
         Sampling(1.1, top_p=0.7, top_k=20, seed=1),
         Sampling(0.8, top_p=0.75, top_k=20, seed=1),
-        Sampling(0.8, top_p=0.7, top_k=3, seed=1),
+        Sampling(0.8, top_p=0.7, top_k=15, seed=1),
     ],
     ids=["temperature", "top_p", "top_k"],
 )
 def test_the_check_sees_a_distribution_that_is_a_little_off(meant: Sampling) -> None:
-    logits, sampling = CASES["top_k 20, of these top_p 0.7"]
+    logits, sampling = peaked(200) / 4, Sampling(0.8, top_p=0.7, top_k=20, seed=10)
     probabilities, counts = expected(logits, meant), drawn(logits, sampling)
     assert counts[probabilities == 0].sum() > 1e-3 * DRAWS or chi_square_sigmas(counts, probabilities) > 5
 
