@@ -6,6 +6,7 @@ means what it says, and wait in slices, so that ■ is instant.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from typing import TYPE_CHECKING, Any
@@ -203,6 +204,7 @@ def show(reply: Reply, chat: Chat) -> Reply:
     """Streams `reply` below the cell until it is complete, and gives it back."""
     view = _NotebookView(reply, chat) if _in_notebook() else _TerminalView(reply)
     try:
+        view.refresh()
         while not reply._ended.wait(REFRESH_S):
             view.refresh()
     except KeyboardInterrupt:
@@ -222,7 +224,7 @@ class _NotebookView:
     def __init__(self, reply: Reply, chat: Chat) -> None:
         self._reply, self._chat = reply, chat
         self._shown = ""
-        self._handle = display(self._bundle("*…*"), raw=True, display_id=True)
+        self._handle: Any = None  # shown first by `refresh`, where an interrupt is caught
 
     def refresh(self) -> None:
         from llama_nb.chat import reply_markdown
@@ -243,7 +245,8 @@ class _NotebookView:
     def _put(self, markdown: str, metadata: dict[str, Any] | None = None) -> None:
         if markdown != self._shown or metadata:
             self._shown = markdown
-            self._handle.update(self._bundle(markdown), raw=True, metadata=metadata or {})
+            show = self._handle.update if self._handle else functools.partial(display, display_id=True)
+            self._handle = show(self._bundle(markdown), raw=True, metadata=metadata or {}) or self._handle
 
     def _bundle(self, markdown: str) -> dict[str, str]:
         return {"text/markdown": markdown, "text/plain": self._reply.text}

@@ -358,6 +358,8 @@ class Panel(anywidget.AnyWidget):
             self._transcript.progress(event.reply, event.event.delta)
         if event.kind != "progress":
             self._turn_boundary = True
+        if event.kind in ("ended", "reset"):
+            self._refresh_mirror()  # at once: a headless run stops listening when its last cell has ended
         self._new()
 
     def _rebuild(self) -> None:
@@ -401,8 +403,6 @@ class Panel(anywidget.AnyWidget):
             self.set_trait("state", snapshot)
         except Exception:
             log.exception("the panel's state could not be sent")
-        if self._turn_boundary and not self._transcript.is_open():
-            self._refresh_mirror()
         self._turn_boundary = False
 
     def _snapshot(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 _FENCE = re.compile(r"([ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)(`{3,}+|~{3,}+)(.*)")
 # Languages that a notebook draws instead of showing.
-_DRAWN = re.compile(r"mermaid.*|math|svg|vega.*|geojson|topojson|stl", re.IGNORECASE)
+_DRAWN = re.compile(r".*mermaid.*|math|svg|vega.*|geojson|topojson|stl", re.IGNORECASE)
 
 # What stands in a paragraph besides words. A run of backticks is taken whole, and math never holds `$` or a backtick.
 _TOKEN = re.compile(
@@ -38,12 +38,13 @@ _TOKEN = re.compile(
 _OPEN_ENVIRONMENT = re.compile(r"\\(?=begin(?!\{([a-z]+\*?)\}(?:(?!\\begin).)*\\end\{\1\}))")
 _ENTITY = re.compile(r"&(?:#\d+|#[xX][\da-fA-F]+|\w+);?")
 _LINK_TARGET = re.compile(r"\]\((?!\s?(?:https?://|mailto:)[^\s<>\"']+)")
-# What may begin the label of a definition, which for some parsers can go on through all that follows.
-_OPEN_LABEL = re.compile(r"^([ \t>*+-]*(?:\d+[.)][ \t>*+-]*)*)\[(?=(?:[^\[\]\\\n]|\\.)*$)", re.MULTILINE)
+# What may begin the label of a definition, which for some parsers can go on through all that follows: no bracket comes
+# next in its line, or only behind math, which JupyterLab takes out before it looks.
+_OPEN_LABEL = re.compile(r"^([ \t>*+-]*(?:\d+[.)][ \t>*+-]*)*)\[(?![^\[\]$\\\n]*[\[\]])", re.MULTILINE)
 _OTHER_ADDRESS = re.compile(r"(?<!http)(?<!https):(?=//)", re.IGNORECASE)  # ftp: becomes a link as it stands
 _LIVE_MACRO = re.compile(
     r"(\\|&\#92;)(?=(?:href|url|style|class|cssId|html\w*|data|unicode|require|mmlToken|includegraphics|bbox|csname"
-    r"|[egx]?def|let|(?:re)?newcommand|(?:re)?newenvironment)(?![A-Za-z]))"
+    r"|[egx]?def|let|(?:re)?newcommand|(?:re)?newenvironment)(?=https?:|[^A-Za-z]|$))"
 )
 _NOT_PLAIN_CODE = re.compile(r"[<!\\$&`]|\]\(|\]:")
 _ANY_SPECIAL = re.compile(r"[<>&*_[\]()!\\`#~|$:]")
@@ -140,7 +141,8 @@ def _safe_math(tex: str) -> str:
     """
     tex = " ".join(re.sub(r"(?<!\\)%.*", "", line).strip() for line in tex.split("\n"))
     tex = _LIVE_MACRO.sub(rf"\1{_NOTHING}", _ENTITY.sub(_plain_entity, tex)).replace("<", r"\lt ").replace('"', "''")
-    return re.sub(r"(?<=!)(?=\[)|(?<=\])(?=[(:])", " ", tex)
+    tex = re.sub(r"(?<=!)(?=\[)|(?<=\])(?=[(:])", " ", tex)
+    return tex + " " if not tex or tex.endswith("\\") else tex  # which would hide the delimiter behind it
 
 
 def _safe_code(code: str) -> str:

@@ -188,9 +188,9 @@ def test_a_damaged_checkpoint_is_found(tmp_path: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
-    assert cli.embedded_checkpoint(folder) == cli.Finding(
-        "fail", f"the embedded model is damaged: {weights.name}", "Reinstall llama_nb."
-    )
+    found = cli.embedded_checkpoint(folder)
+    assert found.status == "fail"
+    assert weights.name in found.what
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -697,6 +698,18 @@ def test_the_mirror_is_shown_with_the_panel_and_refreshed_at_a_turns_end(
     hand.advance(1)
     assert len(shown) == 3
     assert "an answer" in shown[-1][0]
+
+
+def test_a_headless_run_keeps_the_transcript(tmp_path: Path) -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    provider = {"provider_id": "s", "provider_type": "scripted", "config": {"answers": ["I am here."]}}
+    setup = f"import llama_nb as nb\nnb.configure({{'providers': {{'inference': [{provider}]}}}})\nchat = nb.Chat()"
+    cells = [setup, "nb.Panel(chat)", "reply = chat.ask('Where are you?')"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = [output["data"].get("text/markdown", "") for output in notebook.cells[1].outputs]
+    assert "Where are you?" in said[-1]
+    assert "I am here." in said[-1]
 
 
 def test_the_page_may_ask_for_the_mirror(page: Page, chat: FakeChat, hand: HandLoop) -> None:

@@ -127,6 +127,7 @@ class Typeset(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.depth += tag in ("code", "pre")
+        self.text += "\0"
 
     def handle_endtag(self, tag: str) -> None:
         self.depth -= tag in ("code", "pre")

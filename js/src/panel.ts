@@ -49,11 +49,19 @@ export function show(root: HTMLElement, session: Session, signal: AbortSignal): 
   signal.addEventListener("abort", () => el.remove());
 }
 
-/** Shift+Enter in the panel must not run the cell it stands in, nor a letter delete one. */
+/** Shift+Enter in the panel must not run the cell it stands in, nor a letter delete one. Ctrl+S still saves. */
 function keepFromNotebook(el: HTMLElement): void {
   for (const type of ["keydown", "keyup", "keypress", "copy", "cut", "paste"]) {
     el.addEventListener(type, (event) => event.stopPropagation());
   }
+  el.addEventListener("keydown", (event) => {
+    const { key, code, keyCode, ctrlKey, metaKey } = event;
+    if (key?.toLowerCase() !== "s" || !(ctrlKey || metaKey) || event.shiftKey || event.altKey) return;
+    event.preventDefault(); // else the browser saves the page
+    el.parentElement?.dispatchEvent(
+      new KeyboardEvent("keydown", { key, code, keyCode, ctrlKey, metaKey, bubbles: true, cancelable: true }),
+    );
+  });
 }
 
 /** Many changes within a frame are drawn once. */

@@ -259,6 +259,18 @@ describe("the panel", () => {
     expect(heard).toEqual([]);
   });
 
+  it("lets Ctrl+S through, and no other", () => {
+    const heard: string[] = [];
+    const hear = (event: KeyboardEvent) => heard.push(event.key);
+    document.body.addEventListener("keydown", hear);
+    expect(press("s", { ctrlKey: true }).defaultPrevented).toBe(true);
+    press("s", { metaKey: true });
+    for (const more of [{}, { altKey: true, ctrlKey: true }, { shiftKey: true, ctrlKey: true }]) press("s", more);
+    press("Enter", { ctrlKey: true });
+    expect(heard).toEqual(["s", "s"]);
+    document.body.removeEventListener("keydown", hear);
+  });
+
   it("has a name for everything", () => {
     expect(el.querySelector('[role="log"]')?.getAttribute("aria-label")).toBe("Conversation");
     expect(box().getAttribute("aria-label")).toBe("Message");

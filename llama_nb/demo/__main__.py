@@ -57,7 +57,7 @@ PRESETS = {
         base_tokens=2048,
         longest=2048,
         shape={"dim": 192, "n_layers": 4, "n_heads": 3, "n_kv_heads": 3},
-        plan={"steps": 2800, "batch_tokens": 4096, "check_every": 100},
+        plan={"steps": 1700, "batch_tokens": 4096, "check_every": 100, "falling_share": 0.735},
     ),
     "toy": Preset(
         dialogs=200,

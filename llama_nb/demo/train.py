@@ -86,8 +86,8 @@ class Shape:
 class Plan:
     """How long and how fast to learn. `batch_tokens` counts padding too.
 
-    The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated: without
-    them a model of this size learns the answers by heart long before it learns to copy a name into one.
+    The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated, so
+    that the circuit that copies is kept while the answers are learned by heart.
     """
 
     steps: int
@@ -97,8 +97,8 @@ class Plan:
     warmup_steps: int = 30
     falling_share: float = 0.7
     check_every: int = 200
-    copying_steps: int = 250
-    copying_every: int = 6
+    copying_steps: int = 20
+    copying_every: int = 10
 
 
 @dataclass(frozen=True)
@@ -149,25 +149,25 @@ def train(
     step_of = Optimizers(model, plan)
     chance = torch.Generator().manual_seed(seed)
     batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
-    started, tokens, lowest, smooth = time.monotonic(), 0, math.inf, math.nan
+    started, tokens, lowest = time.monotonic(), 0, math.inf
+    smooth = torch.zeros((), device=device)
     for step in range(1, plan.steps + 1):
         ids, targets = (part.to(device, non_blocking=True) for part in next(batches))
         loss = loss_of(model, ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         step_of(share_of_rate(step, plan))
         tokens += ids.numel()
-        if step % 20 == 0 or step == plan.steps:
-            value = float(loss.detach())
-            smooth = value if math.isnan(smooth) else 0.8 * smooth + 0.2 * value
-            report(Progress(step, plan.steps, smooth, tokens, time.monotonic() - started))
+        smooth = torch.lerp(smooth, loss.detach(), 1 / min(step, 20))
+        if step % 20 == 0:
+            report(Progress(step, plan.steps, float(smooth), tokens, time.monotonic() - started))
         if step % plan.check_every == 0 or step == plan.steps:
             lost = validation_loss(model, validation, plan.batch_tokens, device)
-            report(Progress(step, plan.steps, smooth, tokens, time.monotonic() - started, lost))
+            report(Progress(step, plan.steps, float(smooth), tokens, time.monotonic() - started, lost))
             if lost < lowest:
                 lowest = lost
                 write_checkpoint(model, shape, tokens_folder / "tokenizer.model", out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Outcome(plan.steps, tokens, time.monotonic() - started, smooth, lowest, parameters)
+    return Outcome(plan.steps, tokens, time.monotonic() - started, float(smooth), lowest, parameters)
 
 
 # Data ----------------------------------------------------------------------------------------------------------------

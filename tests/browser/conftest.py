@@ -70,7 +70,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
     server = Lab(f"http://127.0.0.1:{port}", folder, log)
     try:
-        _wait_until(lambda: _answers(server), f"jupyter lab answers (see {log})", process)
+        wait_until(lambda: _answers(server), f"jupyter lab answers (see {log})", process)
         yield server
         server.end_kernels()
     finally:
@@ -94,7 +94,7 @@ def _answers(server: Lab) -> bool:
         return False
 
 
-def _wait_until(happened: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
+def wait_until(happened: Callable[[], bool], what: str, process: subprocess.Popen[bytes] | None = None) -> None:
     end = time.monotonic() + LIMIT_S
     while not happened():
         assert process is None or process.poll() is None, f"the process ended before {what}"
@@ -238,14 +238,14 @@ class Notebook:
 
     def save(self, until: str = "") -> None:
         """Saves, and waits until the file has `until` in it; a save that came before it is made again."""
-        self.page.locator(".jp-Notebook .jp-InputPrompt").first.click()  # the notebook, not the panel, has the keys
+        self.cell(0).locator(".jp-InputArea .cm-content").click()  # the notebook, not the panel, has the keys
 
         def saved() -> bool:
             self.page.keyboard.press("Control+s")
             self.page.wait_for_timeout(200)
             return until in self.path.read_text()
 
-        _wait_until(saved, f"{until!r} is saved")
+        wait_until(saved, f"{until!r} is saved")
 
 
 @pytest.fixture

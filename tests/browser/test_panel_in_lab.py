@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.browser.conftest import Lab, Notebook, scripted
+from tests.browser.conftest import Lab, Notebook, scripted, wait_until
 
 MakeNotebook = Callable[..., Notebook]
 Shot = Callable[[Page | Locator, str], Path]
@@ -230,6 +230,21 @@ def test_no_key_in_the_panel_reaches_the_notebook(notebook: MakeNotebook) -> Non
     assert book.wait_for_answer() == "Fine."
     assert book.prompts() == prompts
     expect(book.page.locator(".jp-Notebook .jp-Cell")).to_have_count(2)
+
+
+def test_ctrl_s_in_the_panel_saves_the_notebook(notebook: MakeNotebook) -> None:
+    book = notebook(scripted("Fine."))
+    book.run(0)
+    book.ask("Are you well?")
+    book.wait_for_answer()
+    box = book.panel.get_by_role("textbox", name="Message")
+
+    def saved() -> bool:
+        box.press("Control+s")
+        book.page.wait_for_timeout(200)
+        return "Are you well?" in book.path.read_text()
+
+    wait_until(saved, "Ctrl+S saves")
 
 
 def test_enter_that_chooses_characters_does_not_send(notebook: MakeNotebook) -> None:

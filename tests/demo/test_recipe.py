@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -64,7 +65,7 @@ def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
         if progress.validation_loss is not None:
             checks.append(progress.validation_loss)
 
-    plan = train.Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4)
+    plan = train.Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4, copying_steps=0)
     train.train(tokens, tmp_path, shape, plan, seed=1, device="cpu", report=note)
     assert checks[-1] < checks[0] - 0.5
 
@@ -96,6 +97,31 @@ def test_every_dialog_comes_once_in_a_pass() -> None:
         ids, _ = next(batches)
         seen += ids[:, 0].tolist()
     assert sorted(seen) == list(range(2, 30))
+
+
+def test_a_new_model_can_copy_by_its_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape, _ = PRESETS["cpu"].shape_and_plan()
+    spans = train.spans_to_copy(600, 2048, torch.Generator().manual_seed(0))
+
+    def loss_of_a_new_model() -> float:
+        torch.manual_seed(0)
+        model = train.Transformer(shape.args(700))
+        train.initialize(model)
+        with torch.no_grad():
+            return float(train.loss_of(model, *spans))
+
+    with_circuit = loss_of_a_new_model()
+    monkeypatch.setattr(train, "build_copying_circuit", lambda model: None)
+    assert with_circuit < 0.6 * loss_of_a_new_model()
+
+
+def test_spans_to_copy_can_be_known_from_what_stands_before() -> None:
+    bos = 300
+    ids, targets = train.spans_to_copy(bos, 1024, torch.Generator().manual_seed(1))
+    for row, wanted in zip(ids.tolist(), targets.tolist(), strict=True):
+        for place in (place for place, target in enumerate(wanted) if target != train.IGNORE):
+            pairs = list(itertools.pairwise(row[:place]))
+            assert (row[place], wanted[place]) in pairs
 
 
 def test_orthogonal_matrices_have_like_singular_values() -> None:
