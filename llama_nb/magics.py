@@ -15,7 +15,6 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from llama_nb.apis.messages import tool_name_str
 from llama_nb.errors import LlamaError, did_you_mean
 
 if TYPE_CHECKING:
@@ -276,6 +275,8 @@ class _TerminalView:
         self._written = len(text)
 
     def finish(self) -> None:
+        from llama_nb.apis.messages import tool_name_str
+
         self.refresh()
         for call in self._reply.tool_calls:
             self._write(f"[tool call, not run] {tool_name_str(call.tool_name)} {call.arguments}")
