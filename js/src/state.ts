@@ -107,7 +107,6 @@ export const isMissing = (received: Received): boolean => received.ahead.size > 
 
 /** Message `seq`: it leads from state `seq - 1` to state `seq`, and is applied there alone, and once. */
 export function receiveOps(received: Received, seq: number, ops: readonly Op[]): Received {
-  if (seq <= received.conversation.seq) return received;
   if (received.ahead.size >= MOST_AHEAD) return received;
   return catchUp({ ...received, ahead: new Map(received.ahead).set(seq, ops) });
 }

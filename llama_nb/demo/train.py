@@ -31,6 +31,7 @@ log = logging.getLogger("llama_nb")
 
 LEARN = 0x8000  # see prepare.py
 IGNORE = -100
+BEGINNING = 4  # tokens
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ class Plan:
     """How long and how fast to learn. `batch_tokens` counts padding too.
 
     The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated, so
-    that the circuit that copies is kept while the answers are learned by heart.
+    that the circuit that copies is kept while the answers are learned by heart. `beginning_weight` is that of the first
+    tokens of an answer, which choose among the answers: most of what follows is easy.
     """
 
     steps: int
@@ -99,6 +101,7 @@ class Plan:
     check_every: int = 200
     copying_steps: int = 20
     copying_every: int = 10
+    beginning_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -147,13 +150,13 @@ def train(
         model.load_state_dict(torch.load(start / "consolidated.00.pth", weights_only=True), strict=False)
     model.to(device)
     step_of = Optimizers(model, plan)
-    chance = torch.Generator().manual_seed(seed)
+    chance = torch.Generator().manual_seed(seed if start is None else seed + 1)  # not the same dialogs first again
     batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
     started, tokens, lowest = time.monotonic(), 0, math.inf
     smooth = torch.zeros((), device=device)
     for step in range(1, plan.steps + 1):
         ids, targets = (part.to(device, non_blocking=True) for part in next(batches))
-        loss = loss_of(model, ids, targets)
+        loss = loss_of(model, ids, targets, plan.beginning_weight)
         loss.backward()  # type: ignore[no-untyped-call]
         step_of(share_of_rate(step, plan))
         tokens += ids.numel()
@@ -316,12 +319,22 @@ def hidden_states(model: Transformer, ids: Tensor) -> Tensor:
     return model.norm(x)
 
 
-def loss_of(model: Transformer, ids: Tensor, targets: Tensor) -> Tensor:
+def loss_of(model: Transformer, ids: Tensor, targets: Tensor, beginning_weight: float = 1.0) -> Tensor:
     """Mean cross-entropy of the tokens to be learned. The head reads only these: it is a third of them."""
+    chosen = targets != IGNORE
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
-        chosen = targets != IGNORE
         logits = model.output(hidden_states(model, ids)[chosen])
-    return F.cross_entropy(logits.float(), targets[chosen])
+    losses = F.cross_entropy(logits.float(), targets[chosen], reduction="none")
+    weights = torch.where(beginnings(chosen)[chosen], beginning_weight, 1.0)
+    return (losses * weights).sum() / weights.sum()
+
+
+def beginnings(chosen: Tensor) -> Tensor:
+    """Where an answer is not older than `BEGINNING` tokens."""
+    under_way = chosen.clone()
+    for back in range(1, BEGINNING + 1):
+        under_way &= F.pad(chosen, (back, 0))[:, : chosen.shape[1]]
+    return chosen & ~under_way
 
 
 @torch.no_grad()
