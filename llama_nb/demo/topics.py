@@ -697,9 +697,7 @@ ABOUT_LLAMA_NB = (
             "<about> (the example notebooks|the notebooks|the demos|the documentation)?",
             "where can I (learn more|read more|find the docs|see examples|find documentation)?",
         ),
-        "The folder `notebooks` has five: hello, the chat panel, from code, tools, and a stack of providers. "
-        "`%llama help` shows "
-        "the commands.",
+        "The folder `notebooks` has the tour, `01_hello.ipynb`, and `%llama help` shows the commands.",
         "See the folder `notebooks`, and `%llama help`.",
     ),
     Topic(
@@ -707,14 +705,11 @@ ABOUT_LLAMA_NB = (
         (
             "<how> (ask in the background|run a cell in the background|not wait for the answer|continue while it "
             "answers|return at once)?",
-            "<about> (--bg|the background option|the --bg option)?",
             "(does %llama wait|does the cell wait|does a cell block) (for the answer|until the answer is "
             "complete|until it is done|)?",
-            "what does --bg do?",
         ),
-        "A `%llama` cell waits until its answer is complete, so that Run All means what it says; with `--bg` it "
-        "returns at once. "
-        "The panel never blocks.",
-        "`%llama --bg question` returns at once.",
+        "A `%llama` cell waits until its answer is complete, so that Run All means what it says. The panel never "
+        "blocks, and `chat.start(\"…\")` returns at once.",
+        "The cell waits for the whole answer; the panel does not, nor does `chat.start(\"…\")`.",
     ),
 )

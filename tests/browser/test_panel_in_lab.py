@@ -160,6 +160,7 @@ def reloads(full: bool) -> int:
     return 20 if full else 3
 
 
+@pytest.mark.timeout(1200)  # twenty reloads in a soak
 def test_a_reload_in_mid_answer_loses_and_doubles_nothing(notebook: MakeNotebook, reloads: int) -> None:
     book = notebook(scripted(LONG, delay_s=0.01 * reloads))
     book.run(0)
