@@ -658,7 +658,7 @@ def test_the_mirror_says_it_all_and_safely() -> None:
 
 
 def test_the_mirror_needs_no_kernel_to_be_read() -> None:
-    nbformat = pytest.importorskip("nbformat")
+    import nbformat
     from nbconvert import HTMLExporter
 
     text = mirror_markdown("ab12", _transcript().turns, "fake")
@@ -701,7 +701,9 @@ def test_the_mirror_is_shown_with_the_panel_and_refreshed_at_a_turns_end(
 
 
 def test_a_headless_run_keeps_the_transcript(tmp_path: Path) -> None:
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    import nbclient
+    import nbformat
+
     provider = {"provider_id": "s", "provider_type": "scripted", "config": {"answers": ["I am here."]}}
     setup = f"import llama_nb as nb\nnb.configure({{'providers': {{'inference': [{provider}]}}}})\nchat = nb.Chat()"
     cells = [setup, "nb.Panel(chat)", "reply = chat.ask('Where are you?')"]

@@ -67,8 +67,8 @@ RENDERERS: dict[str, Render] = {
 def in_jupyterlab(texts: list[str]) -> list[list[str]]:
     """The HTML of each text, from each Markdown parser in the installed JupyterLab, raw HTML allowed."""
     node = shutil.which("node")
-    if node is None or not LAB.is_dir():
-        pytest.skip("needs node and JupyterLab")
+    assert node is not None, "needs Node"
+    assert LAB.is_dir(), f"needs JupyterLab in {LAB}"
     script = Path(__file__).with_name("lab_markdown.cjs")
     done = subprocess.run(
         [node, str(script), str(LAB)], input=json.dumps(texts), capture_output=True, text=True, timeout=600, check=False
