@@ -249,6 +249,11 @@ class Chat:
         self.messages[:] = rest if text is None else [SystemMessage(content=text), *rest]
 
     @property
+    def under_way(self) -> list[Reply]:
+        """The replies that have not ended: the one being answered first, then those that wait."""
+        return list(self._replies)
+
+    @property
     def status(self) -> Status:
         """How the model is: idle, loading (with a fraction), ready or failed."""
         return self.stack.status(self.model)
@@ -289,7 +294,7 @@ class Chat:
 
     def stop(self) -> None:
         """Stops whatever is being answered in this chat, or waits to be."""
-        for reply in list(self._replies):
+        for reply in self.under_way:
             reply.stop()
 
     def reset(self) -> None:
@@ -373,9 +378,9 @@ class Chat:
             reply.error = error if isinstance(error, LlamaError) else EngineError(f"{type(error).__name__}: {error}")
         finally:
             self._replies.remove(reply)
+            self._tell(ChatEvent("ended", reply))
             reply._ended.set()
             emit(None)
-            self._tell(ChatEvent("ended", reply))
 
     async def _answer(
         self,

@@ -139,7 +139,7 @@ class LlamaMagics(Magics):
         chat = self.chat
         status = chat.status
         share = f" {status.fraction:.0%}" if status.fraction is not None else ""
-        answering = ", answering" if any(not reply.ended for reply in chat._replies) else ""
+        answering = ", answering" if chat.under_way else ""
         _show_markdown(
             f"**{_cell(chat.model)}**: {status.phase}{share}{answering}. {_cell(status.detail)}  \n"
             f"{len(chat.messages)} messages in this conversation."

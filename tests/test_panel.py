@@ -36,7 +36,9 @@ from llama_nb.apis.messages import (
 from llama_nb.chat import ChatEvent
 from llama_nb.engine.client import Status
 from llama_nb.errors import BadRequest, EngineError, ModelNotFound
-from llama_nb.panel import Panel, Transcript, mirror_markdown, turns_of, well_formed
+from llama_nb.panel import Panel
+from llama_nb.prompt_format.text import well_formed
+from llama_nb.transcript import Transcript, mirror_markdown, turns_of
 
 STARTED, IN_PROGRESS, SUCCESS, FAILURE = (
     ToolCallParseStatus[name] for name in ("started", "in_progress", "success", "failure")
@@ -82,7 +84,7 @@ class FakeChat:
         self.listeners: list[Callable[[ChatEvent], None]] = []
         self.asked: list[str] = []
         self.stops = 0
-        self._replies: list[Any] = []
+        self.under_way: list[Any] = []
         self._ids = itertools.count(1)
 
     def listen(self, listener: Callable[[ChatEvent], None]) -> Callable[[], None]:
@@ -444,7 +446,7 @@ def test_a_panel_made_in_mid_answer_shows_all_of_it(chat: FakeChat, hand: HandLo
     reply = chat.begin("q")
     chat.say(reply, "what came before, ")
     chat.messages = [UserMessage(content="q")]
-    chat._replies = [reply]
+    chat.under_way = [reply]
     page = open_page(chat, hand)
     chat.say(reply, "and after")
     hand.advance(1)
