@@ -63,7 +63,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests are left out, not skipped: a skip in the closing line always means that something is amiss."""
+    """Browser tests go last, and long tests are left out.
+
+    Left out, not skipped: a skip in the closing line always means that something is amiss.
+    """
+    # Playwright's loop runs in the main thread as long as its browser is open: no `asyncio.run` works beside it.
+    items.sort(key=lambda item: item.nodeid.startswith("tests/browser/"))
     if FULL:
         return
     long = [item for item in items if item.get_closest_marker("soak")]
