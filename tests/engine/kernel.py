@@ -102,9 +102,12 @@ def is_interrupted(chat: llama_nb.Chat) -> None:
         while len(counted) == before:
             time.sleep(0.001)
         reply.stop()
+        reply.wait()
+        chat.reset()  # else what was said would outgrow the context
     signal.signal(signal.SIGINT, signal.default_int_handler)
     partial = 0
     for _ in range(5):
+        chat.reset()
         try:
             reply = chat.start(QUESTION)
             wait_until_it_speaks(reply)
