@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import llama_nb
@@ -111,7 +112,8 @@ def is_interrupted(chat: llama_nb.Chat) -> None:
         try:
             reply = chat.start(QUESTION)
             wait_until_it_speaks(reply)
-            say("answering")
+            # A moment later, so that the interrupt finds the main thread in `wait`.
+            threading.Timer(0.1, say, ["answering"]).start()
             reply.wait()
         except KeyboardInterrupt:
             partial += chat.messages[-1].content == reply.text != ""
