@@ -208,8 +208,9 @@ class Chat:
         sampling_params: the default for each question.
         stack: the one of `configure`, or the config that is found, when None.
 
-    >>> chat = Chat()                                          # doctest: +SKIP
-    >>> str(chat.ask("Say hello.", temperature=0.7, seed=1))   # doctest: +SKIP
+    >>> scripted = {"provider_id": "s", "provider_type": "scripted", "config": {"answers": ["Hello!"]}}
+    >>> chat = Chat(stack=stacks.Stack.from_config({"providers": {"inference": [scripted]}}))
+    >>> str(chat.ask("Say hello.", temperature=0.7, seed=1))
     'Hello!'
 
     `ask` and `stream`, and their `_async` siblings, take temperature, top_p, top_k, max_tokens, seed, stop (a list of
