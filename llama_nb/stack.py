@@ -28,6 +28,8 @@ from llama_nb.providers import inference as inference_providers
 from llama_nb.providers.inference import InferenceProvider
 
 PROVIDER_TYPES = {"inference": inference_providers.PROVIDER_TYPES}
+# Llama Stack's, and still to come.
+NOT_YET = ("agents", "memory", "safety", "telemetry")
 # Served by the stack itself, so no provider can be named for them (Llama Stack's R-2).
 BUILT_IN = ("inspect", "memory_banks", "models", "shields")
 
@@ -118,6 +120,8 @@ def _inference(config: RunConfig, origin: str) -> list[tuple[int, ProviderEntry]
     for api in config.providers:
         if api in BUILT_IN:
             raise ConfigError(f"{origin}: providers.{api}: it is provided by the stack itself and takes no providers.")
+        if api in NOT_YET:
+            raise ConfigError(f"{origin}: providers.{api}: llama_nb does not serve this API yet; leave it out.")
         if api not in PROVIDER_TYPES:
             raise ConfigError(f"{origin}: providers.{api}: there is no such API. {did_you_mean(api, PROVIDER_TYPES)}")
     entries = config.providers.get("inference", [])

@@ -247,6 +247,11 @@ def test_an_unknown_api() -> None:
     assert "providers.inferrence: there is no such API. Did you mean `inference`?" in said
 
 
+def test_an_api_of_llama_stack_that_is_still_to_come() -> None:
+    said = complaint({"providers": {"inference": [SCRIPTED], "safety": []}})
+    assert "providers.safety: llama_nb does not serve this API yet" in said
+
+
 @pytest.mark.parametrize("api", ["models", "shields", "memory_banks", "inspect"])
 def test_a_builtin_api_takes_no_providers(api: str) -> None:
     """R-2, and R-3 that goes wrong in the seed."""
