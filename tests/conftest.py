@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail unless every test of tests/browser ran, and there was one",
     )
+    parser.addoption("--cuda", action="store_true", help="run the tests that need a GPU, too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,18 +64,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Browser tests go last, and long tests are left out.
+    """Browser tests go last; long tests and those that need a GPU are left out unless asked for.
 
     Left out, not skipped: a skip in the closing line always means that something is amiss.
     """
     # Playwright's loop runs in the main thread as long as its browser is open: no `asyncio.run` works beside it.
     items.sort(key=lambda item: item.nodeid.startswith("tests/browser/"))
-    if FULL:
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+    unwanted = {"soak": not FULL, "cuda": not config.getoption("--cuda")}
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name, out in unwanted.items() if out)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 HOME = pytest.StashKey[tempfile.TemporaryDirectory[str]]()

@@ -1,9 +1,8 @@
-"""Makes llama-nb-guide: `python -m llama_nb.demo --preset cpu --out FOLDER`.
+"""Makes llama-nb-guide: `python -m llama_nb.demo --preset full --out FOLDER`.
 
-    --preset full|cpu|polish|toy   how large, how long. full: minutes on a GPU; cpu: half an hour on two cores; polish: as
-                                   long again, from the checkpoint that --start names; toy: seconds
-    --prepare FOLDER               write the tokens there and stop
-    --tokens FOLDER                train from tokens written before; needs torch only
+    --preset full|cpu|toy   how large, how long. full: 8 minutes of one H200; cpu: half an hour on two cores; toy: seconds
+    --prepare FOLDER        write the tokens there and stop
+    --tokens FOLDER         train from tokens written before; needs torch only
 
 Progress goes to stderr; the last line of stdout is one JSON object with the figures.
 """
@@ -14,7 +13,7 @@ import argparse
 import json
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,30 +40,6 @@ class Preset:
         return Shape(**self.shape), Plan(**self.plan)
 
 
-_CPU = Preset(
-    dialogs=100_000,
-    validation=300,
-    vocabulary_dialogs=12_000,
-    base_tokens=2048,
-    longest=2048,
-    shape={"dim": 192, "n_layers": 4, "n_heads": 3, "n_kv_heads": 3},
-    plan={"steps": 1900, "batch_tokens": 4096, "check_every": 100, "falling_share": 0.763},
-)
-# Goes on from a checkpoint of the same seed (`--start`): what the first tokens of an answer choose counts more.
-_POLISH = replace(
-    _CPU,
-    plan={
-        "steps": 1000,
-        "batch_tokens": 4096,
-        "check_every": 100,
-        "falling_share": 1.0,
-        "matrix_rate": 0.006,
-        "vector_rate": 0.001,
-        "copying_steps": 0,
-        "beginning_weight": 5.0,
-    },
-)
-
 PRESETS = {
     "full": Preset(
         dialogs=120_000,
@@ -75,8 +50,15 @@ PRESETS = {
         shape={"dim": 256, "n_layers": 6, "n_heads": 4, "n_kv_heads": 2},
         plan={"steps": 9000, "batch_tokens": 32_768, "check_every": 1000},
     ),
-    "cpu": _CPU,
-    "polish": _POLISH,
+    "cpu": Preset(
+        dialogs=100_000,
+        validation=300,
+        vocabulary_dialogs=12_000,
+        base_tokens=2048,
+        longest=2048,
+        shape={"dim": 192, "n_layers": 4, "n_heads": 3, "n_kv_heads": 3},
+        plan={"steps": 1900, "batch_tokens": 4096, "check_every": 100, "falling_share": 0.763},
+    ),
     "toy": Preset(
         dialogs=200,
         validation=10,
@@ -118,7 +100,6 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="write the tokens there and stop")
     parser.add_argument("--tokens", type=Path, metavar="FOLDER", help="train from prepared tokens")
-    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="begin with the weights of this one")
     parser.add_argument("--steps", type=int, help="another number of steps than the preset's")
     return parser.parse_args(arguments)
 
@@ -147,7 +128,7 @@ def _train(tokens: Path, options: argparse.Namespace, preset: Preset) -> dict[st
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     shape, plan = preset.shape_and_plan()
-    outcome = train(tokens, options.out, shape, plan, seed=options.seed, device=device, report=_report, start=options.start)
+    outcome = train(tokens, options.out, shape, plan, seed=options.seed, device=device, report=_report)
     return {"preset": options.preset, "seed": options.seed, "device": device, **asdict(outcome)}
 
 

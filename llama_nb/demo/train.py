@@ -32,6 +32,7 @@ log = logging.getLogger("llama_nb")
 LEARN = 0x8000  # see prepare.py
 IGNORE = -100
 BEGINNING = 4  # tokens
+CPU_THREADS = 2  # their number decides the order of sums, and so the last bits of the weights
 
 
 @dataclass(frozen=True)
@@ -133,24 +134,19 @@ def train(
     seed: int,
     device: str,
     report: Callable[[Progress], None] = lambda progress: None,
-    start: Path | None = None,
 ) -> Outcome:
-    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower.
-
-    With `start` the weights begin as those of that checkpoint, else they are random.
-    """
+    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower."""
     metadata = json.loads((tokens_folder / "metadata.json").read_text("utf-8"))
     vocab_size, bos = metadata["vocab_size"], metadata["bos_id"]
     dialogs = read_dialogs(tokens_folder / "train.bin", bos)
     validation = read_dialogs(tokens_folder / "validation.bin", bos)
+    make_repeatable(device)
     torch.manual_seed(seed)
     model = Transformer(shape.args(vocab_size))
     initialize(model)
-    if start is not None:
-        model.load_state_dict(torch.load(start / "consolidated.00.pth", weights_only=True), strict=False)
     model.to(device)
     step_of = Optimizers(model, plan)
-    chance = torch.Generator().manual_seed(seed if start is None else seed + 1)  # not the same dialogs first again
+    chance = torch.Generator().manual_seed(seed)
     batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
     started, tokens, lowest = time.monotonic(), 0, math.inf
     smooth = torch.zeros((), device=device)
@@ -171,6 +167,17 @@ def train(
                 write_checkpoint(model, shape, tokens_folder / "tokenizer.model", out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Outcome(plan.steps, tokens, time.monotonic() - started, float(smooth), lowest, parameters)
+
+
+def make_repeatable(device: str) -> None:
+    """The same weights from the same tokens, on the same kind of device and the same versions."""
+    if device == "cpu":
+        torch.set_num_threads(CPU_THREADS)
+        return
+    # cuBLAS reads this when its first handle is made; without it torch refuses to be deterministic.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # an aid that costs time
 
 
 # Data ----------------------------------------------------------------------------------------------------------------

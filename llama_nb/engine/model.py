@@ -102,7 +102,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     if new > 1:
         visible = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
         mask = visible.repeat(group, 1)
-    return F.scaled_dot_product_attention(rows, k, v, attn_mask=mask).view(batch, heads, new, size)
+    return F.scaled_dot_product_attention(rows, k, v, attn_mask=mask).reshape(batch, heads, new, size)
 
 
 class Attention(nn.Module):
