@@ -1,6 +1,6 @@
 """What is said: messages, tools and their calls, and how an answer is to be sampled.
 
-Llama Stack's data types (October 2024), with the two additions to `SamplingParams` that are marked there.
+Llama Stack's data types (October 2024), with a few additions, each marked where it stands.
 Knows pydantic; knows nothing of how a message is written down for a model.
 """
 
@@ -27,8 +27,14 @@ class BuiltinTool(Enum):
 
 
 class ToolChoice(Enum):
+    """Whether the model may call (`auto`), must (`required`) or must not (`none`, ours).
+
+    Where one is taken, so is the name of an offered tool: that one must be called.
+    """
+
     auto = "auto"
     required = "required"
+    none = "none"
 
 
 class ToolPromptFormat(Enum):
@@ -149,10 +155,13 @@ class ToolResponseMessage(BaseModel):
 
 
 class CompletionMessage(BaseModel):
+    """What the model answered. `malformed_call` is ours: why text that looks like a tool call is none."""
+
     role: Literal["assistant"] = "assistant"
     content: InterleavedTextMedia
     stop_reason: StopReason
     tool_calls: list[ToolCall] = Field(default_factory=list)
+    malformed_call: str | None = None
 
 
 Message = Annotated[
