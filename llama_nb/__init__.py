@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from llama_nb.panel import Panel as Panel
     from llama_nb.stack import Stack as Stack
     from llama_nb.stack import configure as configure
+    from llama_nb.tools import tool as tool
 
 _HOMES = {
     "Chat": "chat",
@@ -43,6 +44,7 @@ _HOMES = {
     "ToolResponseMessage": "apis.messages",
     "UserMessage": "apis.messages",
     "configure": "stack",
+    "tool": "tools",
 }
 
 __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOMES]

@@ -7,6 +7,8 @@
     ├── ContextOverflow (ValueError)       a prompt longer than the context
     ├── BadRequest (ValueError)            a request that no model could answer
     ├── NotSupported (NotImplementedError) known, but not to be had here
+    ├── ToolArgumentsInvalid (ValueError)  a call's arguments do not fit its tool
+    ├── AnswerInvalid (ValueError)         an answer is not what its schema asks for, or was cut off before it could be
     └── EngineError (RuntimeError)         the generator failed or died
 
 Each is also a child of the built-in error that Llama Stack raises at that place.
@@ -43,6 +45,14 @@ class BadRequest(LlamaError, ValueError):
 
 
 class NotSupported(LlamaError, NotImplementedError):
+    pass
+
+
+class ToolArgumentsInvalid(LlamaError, ValueError):
+    pass
+
+
+class AnswerInvalid(LlamaError, ValueError):
     pass
 
 
