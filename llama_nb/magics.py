@@ -1,115 +1,190 @@
-"""`%llama` and `%%llama`: a question as a magic, its answer as Markdown below the cell.
+"""`%llama` and `%%llama`: a question as a magic, its answer below the cell.
 
 Knows IPython; of the conversation only its public face. The magics block until the answer is complete, so Run All
-means what it says, and wait in slices, so that ■ is instant.
+means what it says, and wait in slices, so that ■ is instant; `--bg` alone returns at once.
 """
 
 from __future__ import annotations
 
-import functools
-import re
-import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.display import display
 
 from llama_nb.errors import LlamaError, did_you_mean
+from llama_nb.failures import Failures
+from llama_nb.interpolation import interpolate
+from llama_nb.magic_line import HELP, WrongOption, parse_options, rewrite_llama_lines
+from llama_nb.views import Form, cell_text, show, show_in_background, show_markdown, view_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from llama_nb.chat import Chat, Reply
+    from llama_nb.stack import Stack
 
-HELP = """\
-**%llama** *question* asks, and **%%llama** asks with the whole cell. Options stand before the question:
-
-| option | |
-| --- | --- |
-| `-m NAME` | the model, or a checkpoint folder, from now on |
-| `-s "TEXT"` | the system message, from now on |
-| `-T 0.7` | temperature; 0, the default, is greedy |
-| `-n 100` | at most so many tokens |
-| `--seed 1` | makes a temperature above 0 repeatable |
-| `--` | ends the options |
-
-`%llama list` · `status` · `use NAME` · `reset` · `stop` · `unload` · `help` stand alone on their line.
-"""
-
-OPTIONS = {"-m": "model", "-s": "system", "-T": "temperature", "-n": "max_tokens", "--seed": "seed"}
-NUMBERS: dict[str, type] = {"temperature": float, "max_tokens": int, "seed": int}
-REFRESH_S = 0.1
-
-_OPTION = re.compile(r"""\s*(--?[A-Za-z][\w-]*)(?:[ \t=]+("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\S+))?""")
-# `%llama?` itself asks IPython for help, and a backslash at the end goes on in the next line.
-_MAGIC_LINE = re.compile(r"(\s*)((?:[A-Za-z_]\w*\s*=\s*)?)%llama(?:[ \t](.*)|)(?<!\\)")
-# Comments and complete strings, so that what is left of `"""` is open.
-_STRING = re.compile(
-    r"""
-      \#[^\n]*
-    | (?P<quotes>"{3}|'{3}) (?:[^\\]|\\.)*? (?P=quotes)
-    | (?P<open>"{3}|'{3})
-    | (?P<quote>["']) (?:(?!(?P=quote))[^\\\n]|\\.)* (?P=quote)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+DEFAULT_CHAT = "default"
+BUILT_IN_TOOLS: dict[str, tuple[str, dict[str, str]]] = {  # the function of `tools` that makes it, and its options
+    "brave_search": ("brave_search", {}),
+    "wolfram_alpha": ("wolfram_alpha", {}),
+    "code_interpreter": ("code_interpreter", {"where": "notebook"}),
+    "code_interpreter:process": ("code_interpreter", {"where": "process"}),
+}
+# The sub-commands, and how many words follow each. `error` is what jupyter-ai once called `fix`.
+COMMANDS = {
+    "list": 0,
+    "status": 0,
+    "context": 0,
+    "chats": 0,
+    "use": 1,
+    "export": 1,
+    "reset": 0,
+    "stop": 0,
+    "unload": 0,
+    "help": 0,
+}
+FIX = ("fix", "error")
 
 
 @magics_class
 class LlamaMagics(Magics):
-    """The magics, and the conversation that they share."""
+    """The magics, and the conversations that they share."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self._chat: Chat | None = None
+        self.failures = Failures(partial(_name_of_file, shell))
+        self._conversations: dict[str, Chat] = {}
+        self._name = DEFAULT_CHAT  # of the current one
+        self._stack: Stack | None = None
 
     @property
     def chat(self) -> Chat:
-        """The notebook's conversation; the first use begins it."""
+        """The conversation that questions go to; the first use begins it."""
+        return self._conversations.setdefault(self._name, self._conversation(self._name))
+
+    def _conversation(self, name: str) -> Chat:
+        """That of this name; a new one, not kept yet, goes on with the current one's model."""
         from llama_nb import stack
         from llama_nb.chat import Chat
 
-        if self._chat is None or self._chat.stack is not stack.current():
-            self._chat = Chat()
-        return self._chat
+        if self._stack is not stack.current():  # `configure` was called
+            self._stack = stack.current()
+            self._conversations.clear()
+        current = self._conversations.get(self._name)
+        return self._conversations.get(name) or Chat(current.model if current else None)
 
     @no_var_expand
     @line_magic
     def llama(self, line: str) -> Reply | None:
         """Ask a Llama: %llama why is the sky blue?   (%llama help)"""
         words = line.split()
-        command = getattr(self, f"_{words[0]}", None) if words and words[0] in COMMANDS else None
-        wanted = COMMANDS.get(words[0], 0) if words else 0
-        if command is not None and len(words) == 1 + wanted:
-            with _plain_errors():
-                command(*words[1:])
-            return None
         if not words:
             self._help()
             return None
-        return self._ask(*parse_options(line))
+        if words[0] in COMMANDS and len(words) == 1 + COMMANDS[words[0]]:
+            with _plain_errors():
+                getattr(self, f"_{words[0]}")(*words[1:])
+            return None
+        options, prompt = _parsed(line)
+        wanted = fix_options(prompt)
+        return self._ask(options, prompt) if wanted is None else self._fix(options | wanted)
 
     @no_var_expand
     @cell_magic("llama")  # type: ignore[arg-type]
     def llama_cell(self, line: str, cell: str) -> Reply | None:
         """Ask a Llama with a whole cell: %%llama [options]"""
-        options, first = parse_options(line)
-        return self._ask(options, f"{first}\n{cell}" if first.strip() else cell)
+        options, first = _parsed(line)
+        prompt = f"{first}\n{cell}" if first.strip() else cell
+        if options.get("raw"):
+            return self._ask(options, prompt)
+        filled = interpolate(prompt, self._names())
+        return self._ask(options, filled.text, _notes(filled.put_in, filled.left))
 
-    def _ask(self, options: dict[str, Any], prompt: str) -> Reply:
-        if not prompt.strip():
+    def _ask(self, options: dict[str, Any], prompt: str, notes: Sequence[str] = ()) -> Reply | None:
+        prompt = prompt.strip("\n")
+        background, _ = options.pop("background", False), options.pop("raw", False)
+        form = self._form(options.pop("format", "md"), background, notes)
+        if not prompt.strip() and not _stand_alone(options):
             raise UsageError("There is no question behind the options. Write it on the same line, or use %%llama.")
         with _plain_errors():
-            chat = self.chat
-            if "model" in options:
-                self._use(options.pop("model"))
-            if "system" in options:
-                chat.system = options.pop("system")
-            reply = show(chat.start(prompt.strip("\n"), **options), chat)
+            chat = self._prepare(options)
+            if not prompt.strip():
+                self._status()
+                return None
+            reply = chat.start(prompt, **options)
+            view = view_of(reply, chat, form)
+            if background:
+                show_in_background(reply, chat, view)
+            else:
+                show(reply, view)
             self._show_no_more_in_this_cell(reply)
             return reply
+
+    def _prepare(self, options: dict[str, Any]) -> Chat:
+        """Takes what holds from now on out of `options`; when something of it is wrong, all stays as it was."""
+        tools = [self._tool(name) for name in options.pop("tools", [])]
+        name = options.pop("chat", self._name)
+        chat = self._conversation(name)
+        model = chat.stack.resolve(options.pop("model", chat.model))
+        self._name, self._conversations[name], chat.model = name, chat, model
+        if "system" in options:
+            chat.system = options.pop("system")
+        for tool in tools:
+            if tool is None:
+                chat.tools = []
+            else:
+                chat.register_tool(tool)
+        return chat
+
+    def _tool(self, name: str) -> Any:
+        """The tool of that name; None stands for `none`."""
+        from llama_nb import tools
+
+        if name == "none":
+            return None
+        root, *attributes = name.split(".")
+        names = self._names()
+        if root in names:
+            thing = names[root]
+            for attribute in attributes:
+                thing = getattr(thing, attribute, None)
+            if thing is None:
+                raise UsageError(f"`{name}` is no tool: there is no such attribute.")
+            try:
+                return tools.as_tool(thing)
+            except (TypeError, ValueError) as error:
+                raise UsageError(f"`{name}` cannot be offered as a tool: {error}") from error
+        if name in BUILT_IN_TOOLS:
+            function, options = BUILT_IN_TOOLS[name]
+            return getattr(tools, function)(**options)
+        functions = [known for known, value in names.items() if callable(value) and not known.startswith("_")]
+        raise UsageError(f"There is no tool `{name}`. {did_you_mean(name, [*BUILT_IN_TOOLS, *functions, 'none'])}")
+
+    def _form(self, name: str, background: bool, notes: Sequence[str]) -> Form:
+        if name != "code":
+            return Form(name, notes=notes)
+        if background:
+            raise UsageError("`-f code` puts a new cell below the one that runs, so it cannot be had with `--bg`.")
+        assert self.shell is not None, "the magics were registered with it"
+        return Form(name, insert=partial(self.shell.set_next_input, replace=False), notes=notes)
+
+    def _names(self) -> dict[str, Any]:
+        """What a question may name: the user's own, and the history of the cells."""
+        assert self.shell is not None, "the magics were registered with it"
+        own, hidden = self.shell.user_ns, self.shell.user_ns_hidden
+        names = {name: value for name, value in own.items() if not (name in hidden and hidden[name] is value)}
+        histories = {name: own[name] for name in ("In", "Out") if name in own}
+        return names | histories | {"Err": self.failures.by_number}
+
+    def _fix(self, options: dict[str, Any]) -> Reply | None:
+        failure = self.failures.last
+        if failure is None:
+            show_markdown("No cell has failed since llama_nb was loaded.")
+            return None
+        cell = "a cell" if failure.number is None else f"cell {failure.number}"
+        return self._ask(options, failure.question, [f"put in: the code and the error of {cell}"])
 
     def _show_no_more_in_this_cell(self, reply: Reply) -> None:
         """It has been shown as it came, so it is not again when it is also what the cell results in."""
@@ -128,26 +203,49 @@ class LlamaMagics(Magics):
 
         models = loop.run(self.chat.stack.models.list_models())
         rows = [
-            f"| {'**' if model.identifier == self.chat.model else ''}{_cell(model.identifier)}"
-            f"{'** (in use)' if model.identifier == self.chat.model else ''} | {_cell(model.provider_id)} "
+            f"| {_marked(model.identifier, model.identifier == self.chat.model)} | {cell_text(model.provider_id)} "
             f"| {self.chat.stack.status(model.identifier).phase} |"
             for model in models
         ]
-        _show_markdown("\n".join(["| model | provider | state |", "| --- | --- | --- |", *rows]))
+        show_markdown("\n".join(["| model | provider | state |", "| --- | --- | --- |", *rows]))
+
+    def _chats(self) -> None:
+        _ = self.chat  # begun by now
+        rows = [
+            f"| {_marked(name, name == self._name)} | {cell_text(chat.model)} | {len(chat.messages)} "
+            f"| {cell_text(_tool_names(chat))} |"
+            for name, chat in self._conversations.items()
+        ]
+        show_markdown("\n".join(["| conversation | model | messages | tools |", "| --- | --- | --- | --- |", *rows]))
 
     def _status(self) -> None:
         chat = self.chat
         status = chat.status
         share = f" {status.fraction:.0%}" if status.fraction is not None else ""
         answering = ", answering" if chat.under_way else ""
-        _show_markdown(
-            f"**{_cell(chat.model)}**: {status.phase}{share}{answering}. {_cell(status.detail)}  \n"
-            f"{len(chat.messages)} messages in this conversation."
+        named = "" if self._name == DEFAULT_CHAT else f" **{cell_text(self._name)}**"
+        offered = f" Tools: {cell_text(_tool_names(chat))}." if chat.tools else ""
+        show_markdown(
+            f"**{cell_text(chat.model)}**: {status.phase}{share}{answering}. {cell_text(status.detail)}  \n"
+            f"{len(chat.messages)} messages in this conversation{named}.{offered}"
+        )
+
+    def _context(self) -> None:
+        chat = self.chat
+        count = chat.count_tokens()
+        used, limit = count.prompt_tokens, count.max_seq_len
+        show_markdown(
+            f"This conversation has {used:,} tokens, {used / limit:.0%} of the {limit:,} that "
+            f"**{cell_text(chat.model)}** takes; {max(0, limit - used):,} are left for the next question and answer."
         )
 
     def _use(self, model: str) -> None:
         chat = self.chat
         chat.model = chat.stack.resolve(model)
+
+    def _export(self, path: str) -> None:
+        self.chat.export(path)
+        show_markdown(f"This conversation is now in `{cell_text(path)}`.")
 
     def _reset(self) -> None:
         self.chat.reset()
@@ -161,147 +259,56 @@ class LlamaMagics(Magics):
         self.chat.stack.unload(self.chat.model)
 
     def _help(self) -> None:
-        _show_markdown(HELP)
+        show_markdown(HELP)
 
 
-# The sub-commands, and how many words follow each.
-COMMANDS = {"list": 0, "status": 0, "use": 1, "reset": 0, "stop": 0, "unload": 0, "help": 0}
+def _parsed(text: str) -> tuple[dict[str, Any], str]:
+    try:
+        return parse_options(text)
+    except WrongOption as error:
+        raise UsageError(str(error)) from None
 
 
-def parse_options(text: str) -> tuple[dict[str, Any], str]:
-    """The options at the beginning of `text`, and the rest, verbatim.
+def fix_options(prompt: str) -> dict[str, Any] | None:
+    """The options behind a `fix` that stands alone; None if `prompt` is a question.
 
-    >>> parse_options('-T 0.5 -s "Be brief." what\\'s {this}?')
-    ({'temperature': 0.5, 'system': 'Be brief.'}, "what's {this}?")
+    >>> fix_options("fix"), fix_options("fix -f code"), fix_options("fix my bike")
+    ({}, {'format': 'code'}, None)
     """
-    options: dict[str, Any] = {}
-    while found := _OPTION.match(text):
-        name, value = found[1], found[2]
-        if name not in OPTIONS:
-            raise UsageError(
-                f"There is no option {name}. {did_you_mean(name, OPTIONS)} "
-                "A question that begins with a dash stands behind ` -- `."
-            )
-        if value is None:
-            raise UsageError(f"The option {name} needs a value.")
-        options[OPTIONS[name]] = _value(name, value)
-        text = text[found.end() :].removeprefix(" ")
-    return options, re.sub(r"^\s*--(?:\s|$)", "", text)
-
-
-def _value(name: str, value: str) -> Any:
-    if value[0] in "\"'" and value[-1] == value[0] and len(value) > 1:
-        value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    kind = NUMBERS.get(OPTIONS[name], str)
+    word, _, rest = prompt.strip().partition(" ")
+    if word not in FIX:
+        return None
     try:
-        return kind(value)
-    except ValueError:
-        raise UsageError(f"The option {name} takes a number, not `{value}`.") from None
+        options, rest = parse_options(rest)
+    except WrongOption:
+        return None
+    return None if rest.strip() else options
 
 
-def show(reply: Reply, chat: Chat) -> Reply:
-    """Streams `reply` below the cell until it is complete, and gives it back."""
-    view = _NotebookView(reply, chat) if _in_notebook() else _TerminalView(reply)
-    try:
-        view.refresh()
-        while not reply._ended.wait(REFRESH_S):
-            view.refresh()
-    except KeyboardInterrupt:
-        reply.stop()
-        reply._ended.wait(2)
-        view.finish()
-        raise
-    view.finish()
-    if reply.error is not None:
-        raise reply.error
-    return reply
+def _stand_alone(options: dict[str, Any]) -> bool:
+    """Whether these make sense without a question: to go to a conversation, or to offer tools."""
+    return bool(options.keys() & {"chat", "tools"}) and options.keys() <= {"chat", "tools", "model", "system"}
 
 
-class _NotebookView:
-    """One output that is replaced as the answer grows, and ends as what is saved."""
-
-    def __init__(self, reply: Reply, chat: Chat) -> None:
-        self._reply, self._chat = reply, chat
-        self._shown = ""
-        self._handle: Any = None  # shown first by `refresh`, where an interrupt is caught
-
-    def refresh(self) -> None:
-        from llama_nb.chat import reply_markdown
-
-        self._put(reply_markdown(self._reply) or self._waiting())
-
-    def finish(self) -> None:
-        from llama_nb.chat import reply_markdown
-
-        self._put(reply_markdown(self._reply) or " ", self._metadata())
-
-    def _waiting(self) -> str:
-        status = self._chat.status
-        if status.phase != "loading":
-            return "*…*"
-        return f"*loading {_cell(self._chat.model)}: {_cell(status.detail)} {status.fraction or 0:.0%}*"
-
-    def _put(self, markdown: str, metadata: dict[str, Any] | None = None) -> None:
-        if markdown != self._shown or metadata:
-            self._shown = markdown
-            show = self._handle.update if self._handle else functools.partial(display, display_id=True)
-            self._handle = show(self._bundle(markdown), raw=True, metadata=metadata or {}) or self._handle
-
-    def _bundle(self, markdown: str) -> dict[str, str]:
-        return {"text/markdown": markdown, "text/plain": self._reply.text}
-
-    def _metadata(self) -> dict[str, Any]:
-        reply = self._reply
-        return {
-            "llama_nb": {
-                "model": self._chat.model,
-                "stop_reason": reply.stop_reason.value if reply.stop_reason else None,
-                "stopped": reply.stopped,
-                "usage": reply.usage.model_dump() if reply.usage else None,
-            }
-        }
+def _notes(put_in: Sequence[str], left: Sequence[str]) -> list[str]:
+    return [
+        *([f"put in: {', '.join(put_in)}"] if put_in else []),
+        *([f"left as it stands: {', '.join(left)}"] if left else []),
+    ]
 
 
-class _TerminalView:
-    """Text as it comes, since a terminal cannot take back what it has shown."""
-
-    def __init__(self, reply: Reply) -> None:
-        self._reply = reply
-        self._written = 0
-
-    def refresh(self) -> None:
-        text = self._reply.text
-        self._write(text[self._written :])
-        self._written = len(text)
-
-    def finish(self) -> None:
-        from llama_nb.apis.messages import tool_name_str
-
-        self.refresh()
-        for call in self._reply.tool_calls:
-            self._write(f"[tool call, not run] {tool_name_str(call.tool_name)} {call.arguments}")
-        self._write("\n")
-
-    def _write(self, text: str) -> None:
-        sys.stdout.write(_CONTROL.sub("\ufffd", text))  # a terminal obeys some of them
-        sys.stdout.flush()
+def _marked(name: str, current: bool) -> str:
+    return f"**{cell_text(name)}** (in use)" if current else cell_text(name)
 
 
-def _in_notebook() -> bool:
-    from IPython.core.getipython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
+def _tool_names(chat: Chat) -> str:
+    return ", ".join(tool.name for tool in chat.tools)
 
 
-def _show_markdown(text: str) -> None:
-    display({"text/markdown": text, "text/plain": text}, raw=True)
-
-
-def _cell(text: str) -> str:
-    """`text` inside a Markdown table: safe, and on one line."""
-    from llama_nb.safe_markdown import safe_markdown
-
-    return safe_markdown(" ".join(text.split())).replace("|", "&#124;")
+def _name_of_file(shell: InteractiveShell, filename: str) -> str:
+    """A cell's code stands in a file with a name that says nothing."""
+    name = shell.compile.format_code_name(filename)
+    return " ".join(name) if name else filename
 
 
 class _plain_errors:  # noqa: N801 - reads as a statement
@@ -315,30 +322,11 @@ class _plain_errors:  # noqa: N801 - reads as a statement
             error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
 
 
-def rewrite_llama_lines(lines: list[str]) -> list[str]:
-    """Turns `%llama …` into a call before IPython sees it.
-
-    IPython would take a trailing `?` for a request for help, and stumble over an open quote or bracket.
-    """
-    if lines and lines[0].startswith("%%"):
-        return lines
-    rewritten: list[str] = []
-    for line in lines:
-        found = _MAGIC_LINE.fullmatch(line.rstrip("\n"))
-        if found and not _inside_string(rewritten):
-            indent, assignment, prompt = found.groups("")
-            line = f"{indent}{assignment}get_ipython().run_line_magic('llama', {prompt!r})\n"
-        rewritten.append(line)
-    return rewritten
-
-
-def _inside_string(lines: list[str]) -> bool:
-    return any(found["open"] for found in _STRING.finditer("".join(lines)))
-
-
 def load(shell: InteractiveShell) -> None:
     """Registers the magics with `shell`."""
-    shell.register_magics(LlamaMagics)
+    magics = LlamaMagics(shell)
+    shell.register_magics(magics)
+    shell.events.register("post_run_cell", magics.failures.post_run_cell)
     if rewrite_llama_lines not in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.append(rewrite_llama_lines)
 
@@ -347,5 +335,8 @@ def unload(shell: InteractiveShell) -> None:
     """Takes the magics away again."""
     if rewrite_llama_lines in shell.input_transformers_cleanup:
         shell.input_transformers_cleanup.remove(rewrite_llama_lines)
+    magics = shell.magics_manager.registry.pop(LlamaMagics.__name__, None)
+    if isinstance(magics, LlamaMagics):
+        shell.events.unregister("post_run_cell", magics.failures.post_run_cell)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("llama", None)

@@ -4,9 +4,9 @@ Knows traits and numbered messages; what they say is the business of `transcript
 
 * `state` is the truth, `messages` are the speed. Message n leads from state n-1 to state n; a page that missed one
   asks for a snapshot. Only llama_nb's own event loop writes, so the order on the wire is the order of the events.
-* The page commands (ask, stop, snapshot, mirror, leave) and writes nothing. A command carries a nonce and may come
-  twice; its handler only enqueues, so it works from whatever thread Jupyter picked.
-* Nothing that the page sends can raise here.
+* The page commands (ask, stop, decide, edit, regenerate, snapshot, mirror, here, leave) and writes nothing. A command
+  carries a nonce and may come twice; its handler only enqueues, so it works from whatever thread Jupyter picked.
+* Nothing that the page sends can raise here, and nothing is decided there: a decision about a tool call is the chat's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import logging
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,16 @@ import anywidget
 import traitlets
 
 from llama_nb import loop
+from llama_nb.apis.messages import UserMessage, interleaved_text_media_as_str
 from llama_nb.errors import LlamaError
+from llama_nb.mirror import mirror_markdown
+from llama_nb.pages import Pages
 from llama_nb.prompt_format.text import well_formed
-from llama_nb.transcript import Transcript, mirror_markdown
+from llama_nb.transcript import Transcript
 
 if TYPE_CHECKING:
-    from llama_nb.chat import Chat, ChatEvent
+    from llama_nb.chat import Chat
+    from llama_nb.reply import ChatEvent, Reply
 
 log = logging.getLogger("llama_nb")
 
@@ -36,8 +41,10 @@ TICK_S = 0.04  # at most 25 messages a second; Jupyter discards above 1,000 a se
 CHECKPOINT_S = 1.0  # how often `state` is written within an answer
 CHECKPOINT_BYTES_S = 64_000  # and not so often that a long conversation costs more than this
 WATCH_S = 0.25  # how often the status is looked at while something is under way
+ROLL_S = 20.0  # how long a page may take to say that it is there, while a tool call waits for a decision
 LONGEST_QUESTION = 1_000_000  # characters
-REMEMBERED = 256  # commands, and pages, that are remembered
+LONGEST_REASON = 10_000
+REMEMBERED = 256  # commands
 
 STATIC = Path(__file__).parent / "static"
 if not (STATIC / "panel.js").is_file():
@@ -72,11 +79,12 @@ class Panel(anywidget.AnyWidget):
         self._status: dict[str, Any] = {}
         self._acks: list[dict[str, Any]] = []
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
-        self._pages: OrderedDict[str, None] = OrderedDict()
-        self._answer_with: set[str] = set()  # of snapshot, mirror: what the next message carries
+        self._pages = Pages(chat.watch)  # while one shows us, the chat counts us among those who can decide
+        self._answer_with: set[str] = set()  # of snapshot, mirror, roll: what the next message carries
         self._turn_boundary = False
         self._timer: Any = None
         self._watch_timer: Any = None
+        self._roll_timer: Any = None
         self._sent_at = self._next_checkpoint = float("-inf")
         self._unlisten: Any = None
         self._closed = self._shown = False
@@ -98,17 +106,28 @@ class Panel(anywidget.AnyWidget):
     def _heard(self, event: ChatEvent) -> None:
         if event.kind == "reset":
             self._rebuild()
-        elif event.reply is not None and event.kind == "asked":
-            self._transcript.ask(event.reply)
-        elif event.reply is not None and event.kind == "ended":
-            self._transcript.end(event.reply)
-        elif event.reply is not None and event.event is not None:
-            self._transcript.progress(event.reply, event.event.delta)
-        if event.kind != "progress":
+        elif event.kind == "notice":
+            self._transcript.notice(event.reply, event.text)
+        elif event.reply is not None:
+            self._heard_of(event.reply, event)
+        if event.kind not in ("progress", "tool"):
             self._turn_boundary = True
         if event.kind in ("ended", "reset"):
             self._refresh_mirror()  # at once: a headless run stops listening when its last cell has ended
         self._new()
+
+    def _heard_of(self, reply: Reply, event: ChatEvent) -> None:
+        if event.kind == "asked":
+            self._transcript.ask(reply)
+        elif event.kind == "ended":
+            self._transcript.end(reply, remembered=self._is_remembered(reply))
+        elif event.tool is not None:
+            self._transcript.step(reply, event.tool)
+        elif event.event is not None:
+            self._transcript.progress(reply, event.event.delta)
+
+    def _is_remembered(self, reply: Reply) -> bool:
+        return bool(reply.messages) and any(message is reply.messages[-1] for message in self.chat.messages)
 
     def _rebuild(self) -> None:
         # A copy, because a chat's messages are its user's to edit from the main thread.
@@ -122,6 +141,8 @@ class Panel(anywidget.AnyWidget):
     def _flush(self) -> None:
         self._timer = None
         self._look_at_status()
+        if self._roll_timer is None and self._transcript.is_waiting():
+            self._call_the_roll()
         message: dict[str, Any] = {}
         if ops := self._transcript.take():
             self._seq += 1
@@ -133,6 +154,8 @@ class Panel(anywidget.AnyWidget):
             message["snapshot"] = self._snapshot()
         if "mirror" in self._answer_with:
             message["mirror"] = self._mirror_text()
+        if "roll" in self._answer_with:
+            message["roll"] = True
         self._answer_with.clear()
         if message:
             self._sent_at = self._loop.time()
@@ -163,7 +186,7 @@ class Panel(anywidget.AnyWidget):
             log.exception("the panel's message could not be sent")
 
     def _look_at_status(self) -> None:
-        seen = {"model": well_formed(self.chat.model), **self._status_of_model()}
+        seen = {"model": well_formed(self.chat.model), **self._status_of_model(), "context": self._context()}
         if seen != self._status:
             self._status = seen
             self._transcript.note({"op": "status", "status": seen})
@@ -177,6 +200,10 @@ class Panel(anywidget.AnyWidget):
             return {"phase": "failed", "detail": well_formed(str(error)), "fraction": None}
         return {"phase": status.phase, "detail": well_formed(status.detail or ""), "fraction": status.fraction}
 
+    def _context(self) -> dict[str, int] | None:
+        use = self.chat.context_use
+        return None if use is None else {"prompt_tokens": use.prompt_tokens, "max_seq_len": use.max_seq_len}
+
     def _watch(self) -> None:
         self._watch_timer = None
         if not self._closed:
@@ -184,6 +211,20 @@ class Panel(anywidget.AnyWidget):
             self._look_at_status()
             if self._status != before:
                 self._new()
+
+    def _call_the_roll(self) -> None:
+        """While a call waits, a page that does not answer counts no more: one that was closed says no goodbye.
+
+        Else the chat would wait for it, instead of asking elsewhere.
+        """
+        self._roll_timer = None
+        if self._closed or not self._transcript.is_waiting():
+            self._pages.end_the_roll()
+            return
+        self._pages.call_the_roll()
+        self._answer_with.add("roll")
+        self._new()
+        self._roll_timer = self._loop.call_later(ROLL_S, self._call_the_roll)
 
     def _command(self, content: Any) -> None:
         match content:
@@ -193,45 +234,81 @@ class Panel(anywidget.AnyWidget):
                 self.refused += 1
                 return
         if nonce not in self._answered:
-            answer = self._obey(command, page, content)
+            answer = self._obey(command, content)
             if answer is None:
                 self.refused += 1
                 return
             self._answered[nonce] = {"nonce": nonce, **answer}
-            _forget_oldest(self._answered)
+            if len(self._answered) > REMEMBERED:
+                self._answered.popitem(last=False)
+        self._note_page(page, command)
         self._acks.append(self._answered[nonce])
         self._new()
 
-    def _obey(self, command: str, page: str, content: dict[str, Any]) -> dict[str, Any] | None:
+    def _note_page(self, page: str, command: str) -> None:
+        if command == "leave":
+            self._pages.leave(page)
+        elif not self._closed and self._pages.arrive(page):
+            self._answer_with.add("snapshot")  # it may have missed something
+
+    def _obey(self, command: str, content: dict[str, Any]) -> dict[str, Any] | None:
         """What the command's acknowledgement says; None if there is no such command."""
-        match command:
-            case "ask" if isinstance(content.get("text"), str):
-                return self._ask(well_formed(content["text"]))
-            case "stop":
+        match {**content, "command": command}:
+            case {"command": "ask", "text": str(text)}:
+                return self._ask(well_formed(text))
+            case {"command": "stop"}:
                 self.chat.stop()
-            case "snapshot":
-                self._pages[page] = None
-                _forget_oldest(self._pages)
-                self._answer_with.add("snapshot")
-            case "mirror":
-                self._answer_with.add("mirror")
-            case "leave":
-                self._pages.pop(page, None)
+            case {"command": "decide", "call": str(call), "digest": str(digest), "decision": str(decision)}:
+                return self._decide(call, digest, decision, content.get("reason", ""))
+            case {"command": "edit", "turn": int(turn), "text": str(text)}:
+                return self._ask_again(turn, well_formed(text))
+            case {"command": "regenerate", "turn": int(turn)}:
+                return self._ask_again(turn, None)
+            case {"command": "snapshot" | "mirror" as wanted}:
+                self._answer_with.add(wanted)
+            case {"command": "here" | "leave"}:
+                pass
             case _:
                 return None
         return {}
 
     def _ask(self, question: str) -> dict[str, Any]:
-        if not question.strip():
-            return {"error": "The question is empty."}
-        if len(question) > LONGEST_QUESTION:
-            return {"error": f"The question has {len(question):,} characters; at most {LONGEST_QUESTION:,} are taken."}
+        return _refused(question) or self._begun(lambda: self.chat.start(question))
+
+    def _ask_again(self, turn_id: int, text: str | None) -> dict[str, Any]:
+        """Asks an earlier question again, in these words or in its own (None). What came after it is forgotten."""
+        turn, index = self._transcript.find(turn_id)
+        if self._transcript.is_open():
+            return {"error": "An answer is under way: stop it first."}
+        questions = [message.content for message in self.chat.messages if isinstance(message, UserMessage)]
+        known = [well_formed(interleaved_text_media_as_str(question)) for question in questions]
+        if turn is None or (self._transcript.has_trace(turn_id) and known[index : index + 1] != [turn["question"]]):
+            self._rebuild()
+            return {"error": "The conversation has changed in the meantime: look at it again."}
+        if index == len(known):  # a question that failed, and the last
+            return self._ask(turn["question"] if text is None else text)
+        if text is None and self._transcript.has_trace(turn_id):
+            return self._begun(lambda: self.chat.start_regenerate(index))
+        question = turn["question"] if text is None else text
+        return _refused(question) or self._begun(lambda: self.chat.start_edit(index, question))
+
+    def _begun(self, start: Callable[[], Reply]) -> dict[str, Any]:
         try:
-            return {"turn": self.chat.start(question).id}
+            return {"turn": start().id}
         except Exception as error:
             if not isinstance(error, LlamaError):
                 log.exception("the panel's question could not be asked")
             return {"error": well_formed(str(error)) or type(error).__name__}
+
+    def _decide(self, call: str, digest: str, decision: str, reason: Any) -> dict[str, Any] | None:
+        if decision not in ("once", "chat", "deny") or not isinstance(reason, str):
+            return None
+        if len(reason) > LONGEST_REASON:
+            return {"error": f"The reason has {len(reason):,} characters; at most {LONGEST_REASON:,} are taken."}
+        if self.chat.decide(call, digest, decision, well_formed(reason)):  # type: ignore[arg-type]
+            return {}
+        self._answer_with.add("snapshot")
+        return {"error": "This call waits no more, or is not the one that you saw: nothing was decided."}
 
     def _mirror_text(self) -> str:
         return mirror_markdown(self.mirror, self._transcript.turns, well_formed(self.chat.model))
@@ -241,9 +318,10 @@ class Panel(anywidget.AnyWidget):
             self._show_mirror(update=True)
 
     def _end(self) -> None:
-        for timer in (self._timer, self._watch_timer):
+        for timer in (self._timer, self._watch_timer, self._roll_timer):
             if timer is not None:
                 timer.cancel()
+        self._pages.close()
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
@@ -315,6 +393,9 @@ class Panel(anywidget.AnyWidget):
         super().close()
 
 
-def _forget_oldest(seen: OrderedDict[str, Any]) -> None:
-    while len(seen) > REMEMBERED:
-        seen.popitem(last=False)
+def _refused(question: str) -> dict[str, Any]:
+    if not question.strip():
+        return {"error": "The question is empty."}
+    if len(question) > LONGEST_QUESTION:
+        return {"error": f"The question has {len(question):,} characters; at most {LONGEST_QUESTION:,} are taken."}
+    return {}

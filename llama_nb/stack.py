@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect as python_inspect
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from llama_nb import loop
-from llama_nb.apis.inference import Inference
+from llama_nb.apis.inference import EmbeddingsResponse, Inference, TokenCount
 from llama_nb.apis.inspect import HealthInfo, ProviderInfo, RouteInfo
-from llama_nb.apis.messages import Message
+from llama_nb.apis.messages import InterleavedTextMedia, Message, ToolDefinition, ToolPromptFormat
 from llama_nb.apis.models import ModelDef, ModelDefWithProvider
 from llama_nb.config import ProviderEntry, RunConfig, is_checkpoint, load_config, validation_complaints
 from llama_nb.engine.client import Status
@@ -216,10 +216,31 @@ class Router:
 
     def chat_completion(self, model: str, messages: list[Message], *args: Any, **kwargs: Any) -> Any:
         """See `apis.inference.Inference`; an unknown model raises at once."""
+        return _asked(self._models.provider_of(model).chat_completion, model, messages, *args, **kwargs)
+
+    def completion(self, model: str, content: InterleavedTextMedia, *args: Any, **kwargs: Any) -> Any:
+        """As `chat_completion`, of a text that is to go on."""
+        return _asked(self._models.provider_of(model).completion, model, content, *args, **kwargs)
+
+    async def embeddings(self, model: str, contents: list[InterleavedTextMedia]) -> EmbeddingsResponse:
+        return await loop.cross(self._models.provider_of(model).embeddings(model, contents))
+
+    async def count_tokens(
+        self,
+        model: str,
+        messages: list[Message],
+        tools: list[ToolDefinition] | None = None,
+        tool_prompt_format: ToolPromptFormat | None = None,
+    ) -> TokenCount:
         provider = self._models.provider_of(model)
-        bound = python_inspect.signature(provider.chat_completion).bind(model, messages, *args, **kwargs)
-        answer: Any = provider.chat_completion(*bound.args, **bound.kwargs)
-        return loop.aiterate(answer) if bound.arguments.get("stream") else loop.cross(answer)
+        return await loop.cross(provider.count_tokens(model, messages, tools, tool_prompt_format))
+
+
+def _asked(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What the provider's `call` gives, to be looped over or awaited in the caller's loop."""
+    bound = python_inspect.signature(call).bind(*args, **kwargs)
+    answer: Any = call(*bound.args, **bound.kwargs)
+    return loop.aiterate(answer) if bound.arguments.get("stream") else loop.cross(answer)
 
 
 class Inspection:
@@ -237,8 +258,9 @@ class Inspection:
     async def list_routes(self) -> dict[str, list[RouteInfo]]:
         """The routes that Llama Stack gives these calls, and the provider types behind them."""
         types = [entry.provider_type for entry in self._config.providers["inference"]]
+        calls = ("completion", "chat_completion", "embeddings")
         return {
-            "inference": [RouteInfo(route="/inference/chat_completion", method="post", provider_types=types)],
+            "inference": [RouteInfo(route=f"/inference/{call}", method="post", provider_types=types) for call in calls],
             "models": [
                 RouteInfo(route="/models/list", method="get", provider_types=[]),
                 RouteInfo(route="/models/get", method="get", provider_types=[]),

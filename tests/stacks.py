@@ -15,6 +15,7 @@ WAIT_S = 120.0  # for what is sure to come: the machine may be busy
 LONG = " ".join(f"word{number}" for number in range(2_000))
 
 stacks.PROVIDER_TYPES["inference"].setdefault("faulty", "tests.faulty")
+stacks.PROVIDER_TYPES["inference"].setdefault("written", "tests.written")
 
 
 def entry(provider_type: str, provider_id: str | None = None, **config: Any) -> dict[str, Any]:
@@ -35,6 +36,16 @@ def stack_of(*entries: dict[str, Any], **keys: Any) -> stacks.Stack:
 
 def scripted_chat(*answers: str, delay_s: float = 0.0, **chat: Any) -> Chat:
     return Chat(stack=stacks.Stack.from_config(scripted_config(*answers, delay_s=delay_s)), **chat)
+
+
+def written_chat(*answers: Any, provider: dict[str, Any] | None = None, **chat: Any) -> Chat:
+    """A chat with `tests.written`: each answer a text, or a list of texts and calls."""
+    return Chat(stack=stack_of(entry("written", answers=list(answers), **(provider or {}))), **chat)
+
+
+def calling(tool_name: str, **arguments: Any) -> dict[str, Any]:
+    """A call in a written answer."""
+    return {"tool_name": tool_name, "arguments": arguments}
 
 
 def provider_of(chat: Chat) -> Any:

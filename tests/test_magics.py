@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from IPython.core.error import UsageError
 from nbclient import NotebookClient
 
-from llama_nb.magics import COMMANDS, OPTIONS, parse_options, rewrite_llama_lines
+from llama_nb.magic_line import OPTIONS, WrongOption, parse_options, rewrite_llama_lines
+from llama_nb.magics import COMMANDS
 from tests.engine import live
 from tests.live_kernel import Kernel, Ran, live_kernel
 from tests.stacks import LONG, checkpoint_config, config_of, entry
@@ -243,7 +243,7 @@ def test_options_stand_before_the_question(text: str, options: dict[str, object]
     ],
 )
 def test_an_option_that_cannot_be_meant_is_told(text: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(WrongOption, match=words):
         parse_options(text)
 
 

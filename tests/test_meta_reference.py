@@ -6,13 +6,21 @@ import asyncio
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llama_nb import errors
-from llama_nb.apis.inference import ChatCompletionResponse, LogProbConfig
+from llama_nb import errors, loop
+from llama_nb.apis.inference import (
+    ChatCompletionResponse,
+    ChoiceResponseFormat,
+    GrammarResponseFormat,
+    JsonSchemaResponseFormat,
+    LogProbConfig,
+    RegexResponseFormat,
+)
 from llama_nb.apis.messages import (
     ImageMedia,
     SamplingParams,
@@ -20,19 +28,23 @@ from llama_nb.apis.messages import (
     SystemMessage,
     ToolChoice,
     ToolDefinition,
+    ToolParamDefinition,
     ToolPromptFormat,
     UserMessage,
 )
 from llama_nb.chat import Chat
+from llama_nb.prompt_format.family import Family
+from llama_nb.prompt_format.schemas import validate
 from llama_nb.providers.inference import meta_reference
 from llama_nb.stack import Stack
 from tests.counts import full
 from tests.engine import live
 from tests.stacks import begun, checkpoint_config, config_of, ended, entry
 
-CONTEXT = 512
+CONTEXT = 1024
 ASK = [UserMessage(content="hi")]
 TOOL = ToolDefinition(tool_name="f")
+ANY_JSON = JsonSchemaResponseFormat(json_schema={})
 
 
 @pytest.fixture(scope="module")
@@ -116,14 +128,35 @@ def test_the_config_of_a_config_file_is_checked() -> None:
         ({"sampling_params": SamplingParams(top_k=-1)}, errors.BadRequest, "top_k is -1"),
         ({"sampling_params": SamplingParams(max_tokens=-1)}, errors.BadRequest, "max_tokens is -1"),
         ({"sampling_params": SamplingParams(seed=2**63)}, errors.BadRequest, "64 bits"),
-        ({"sampling_params": SamplingParams(repetition_penalty=1.2)}, errors.NotSupported, "repetition_penalty 1.2"),
+        ({"sampling_params": SamplingParams(repetition_penalty=0)}, errors.BadRequest, "repetition_penalty is 0"),
+        ({"sampling_params": SamplingParams(repetition_penalty=math.nan)}, errors.BadRequest, "penalty is nan"),
         ({"logprobs": LogProbConfig(top_k=-1)}, errors.BadRequest, r"logprobs.top_k is -1"),
-        ({"tools": [TOOL], "tool_choice": ToolChoice.required}, errors.NotSupported, "`required`"),
         (
-            {"tools": [TOOL], "tool_prompt_format": ToolPromptFormat.function_tag},
-            errors.NotSupported,
-            "`function_tag`",
+            {"tools": [TOOL], "tool_prompt_format": ToolPromptFormat.python_list},
+            errors.BadRequest,
+            "does not know the tool_prompt_format `python_list`",
         ),
+        ({"tools": [TOOL], "tool_choice": "ff"}, errors.BadRequest, "`ff`, which is not offered. Did you mean `f`"),
+        ({"tool_choice": ToolChoice.required}, errors.BadRequest, "no tools are offered"),
+        (
+            {"tools": [TOOL], "tool_choice": "required", "response_format": ANY_JSON},
+            errors.BadRequest,
+            "requires a call, and response_format",
+        ),
+        ({"tools": [TOOL], "tool_choice": "f", "prefill": "So"}, errors.BadRequest, "requires a call, and prefill"),
+        (
+            {"response_format": JsonSchemaResponseFormat(json_schema={"items": {"uniqueItems": True}})},
+            errors.BadRequest,
+            r"`uniqueItems` at `\$.items`",
+        ),
+        (
+            {"response_format": JsonSchemaResponseFormat(json_schema={"format": "binary"})},
+            errors.BadRequest,
+            "Unknown format",
+        ),
+        ({"response_format": RegexResponseFormat(regex="(?=a)")}, errors.BadRequest, "look-around"),
+        ({"response_format": ChoiceResponseFormat(choices=["a", ""])}, errors.BadRequest, "empty text"),
+        ({"response_format": GrammarResponseFormat(grammar="start: nobody")}, errors.BadRequest, "nobody"),
         (
             {"messages": [UserMessage(content=ImageMedia(image={"uri": "file:x"}))]},  # type: ignore[arg-type]
             errors.NotSupported,
@@ -140,9 +173,16 @@ def test_what_cannot_be_answered_is_refused_when_the_function_is_called(
         call(**{"model": "endless", "messages": ASK, "stream": stream, **request_})
 
 
-def test_without_tools_how_they_are_chosen_does_not_matter(stack: Stack) -> None:
-    call: Any = stack.inference.chat_completion
-    call("endless", ASK, tool_choice=ToolChoice.required, stream=True)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_no_text_could_go_on_from_is_refused_when_the_function_is_called(stack: Stack, stream: bool) -> None:
+    call: Any = stack.inference.completion
+    for request, error, words in (
+        ({"content": ImageMedia(image={"uri": "file:x"})}, errors.NotSupported, "image"),  # type: ignore[arg-type]
+        ({"content": "x", "sampling_params": SamplingParams(top_p=0)}, errors.BadRequest, "top_p is 0"),
+        ({"content": "x", "response_format": RegexResponseFormat(regex="(")}, errors.BadRequest, "unclosed group"),
+    ):
+        with pytest.raises(error, match=words):
+            call("endless", stream=stream, **request)
 
 
 # --- Answers ------------------------------------------------------------------------------------------------------------
@@ -233,7 +273,7 @@ def test_the_system_message_changes_the_answer(chat: Chat) -> None:
 
 
 def test_a_prompt_longer_than_the_context_is_refused_with_both_numbers(chat: Chat) -> None:
-    with pytest.raises(errors.ContextOverflow, match=str(CONTEXT)) as raised:
+    with pytest.raises(errors.ContextOverflow, match=f"{CONTEXT:,}") as raised:
         chat.ask("word " * 2_000)
     assert isinstance(raised.value, ValueError)
     assert chat.messages == []
@@ -280,3 +320,244 @@ def test_the_seed_of_the_config_counts_on(tmp_path: Path) -> None:
     assert sampled(None) == [None, None, None]
     given = create(checkpoint=tmp_path, torch_seed=5)._sampling(SamplingParams(temperature=1.0, seed=9))
     assert given.seed == 9
+
+
+# --- Answers in a form --------------------------------------------------------------------------------------------------
+
+
+def asked(stack: Stack, content: str = "hi", **request: Any) -> ChatCompletionResponse:
+    request.setdefault("sampling_params", SamplingParams(temperature=1.0, seed=1, max_tokens=200))
+    call: Any = stack.inference.chat_completion
+    return loop.run(call("endless", [UserMessage(content=content)], **request))
+
+
+PERSON = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "maxLength": 9}, "age": {"type": "integer", "maximum": 99, "minimum": 0}},
+    "required": ["name", "age"],
+}
+
+
+def test_an_answer_fits_its_schema(stack: Stack) -> None:
+    for seed in range(full(3, 50)):
+        params = SamplingParams(temperature=1.0, seed=seed, max_tokens=200)
+        response_format = JsonSchemaResponseFormat(json_schema=PERSON)
+        message = asked(stack, sampling_params=params, response_format=response_format).completion_message
+        assert message.stop_reason is StopReason.end_of_turn
+        assert validate(PERSON, str(message.content))["age"] <= 99
+
+
+@pytest.mark.parametrize("tools", [None, [TOOL]])
+def test_an_answer_in_a_form_is_text_also_where_it_reads_like_a_call(
+    stack: Stack, tools: list[ToolDefinition] | None
+) -> None:
+    call = '{"type": "function", "name": "f", "parameters": {}}'
+    message = asked(stack, response_format=ChoiceResponseFormat(choices=[call]), tools=tools).completion_message
+    assert (message.content, message.tool_calls) == (call, [])
+
+
+def test_an_answer_that_max_tokens_cut_off_says_so(stack: Stack) -> None:
+    params = SamplingParams(max_tokens=4)
+    answer = asked(stack, sampling_params=params, response_format=JsonSchemaResponseFormat(json_schema=PERSON))
+    assert answer.completion_message.stop_reason is StopReason.out_of_tokens
+
+
+def test_a_prefill_begins_the_message_and_what_follows_fits_with_it(stack: Stack) -> None:
+    message = asked(stack, prefill="Sure: <|eot_id|>").completion_message
+    assert str(message.content).startswith("Sure: <|eot_id|>") and len(str(message.content)) > 50
+    response_format = JsonSchemaResponseFormat(json_schema=PERSON)
+    message = asked(stack, prefill='{"name": "Ada', response_format=response_format).completion_message
+    assert validate(PERSON, str(message.content))["name"].startswith("Ada")
+    with pytest.raises(errors.BadRequest, match="prefill does not fit"):
+        asked(stack, prefill="Sure", response_format=response_format)
+
+
+def test_the_next_turn_finds_a_prefilled_answer_in_the_cache(stack: Stack) -> None:
+    first = asked(stack, "hello", prefill="Sure: ")
+    assert first.usage is not None
+    call: Any = stack.inference.chat_completion
+    messages = [UserMessage(content="hello"), first.completion_message, UserMessage(content="more")]
+    second = loop.run(call("endless", messages, SamplingParams(max_tokens=1)))
+    assert second.usage.cached_tokens >= first.usage.prompt_tokens + first.usage.completion_tokens - 1
+
+
+WEATHER = ToolDefinition(
+    tool_name="get_weather",
+    parameters={
+        "city": ToolParamDefinition(param_type="str"),
+        "days": ToolParamDefinition(param_type="int", required=False),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One model under the prompts of several families; its letters are those of calls."""
+    folder = live.write_talker(tmp_path_factory.mktemp("checkpoints") / "any", ends=False)
+    names = ("llama3_1", "llama3_2", "llama3_3", "llama_guard_3")
+    entries = [
+        entry("meta-reference", name, model=name, checkpoint=str(folder), device="cpu", prompt_family=name)
+        for name in names
+    ]
+    stack = Stack.from_config(config_of(*entries))
+    yield stack
+    stack.close()
+
+
+def called(stack: Stack, model: str, **request: Any) -> list[Any]:
+    """The calls of an answer that was finished: a random model needs some tries."""
+    call: Any = stack.inference.chat_completion
+    for seed in range(30):
+        params = SamplingParams(temperature=1.0, seed=seed, max_tokens=150)
+        message = loop.run(call(model, ASK, params, **request)).completion_message
+        if message.stop_reason is not StopReason.out_of_tokens:
+            assert message.tool_calls and message.content == "", message
+            return list(message.tool_calls)
+    raise AssertionError("no call was finished")
+
+
+@pytest.mark.parametrize(
+    ("model", "tool_prompt_format"),
+    [
+        ("llama3_1", None),
+        ("llama3_1", ToolPromptFormat.function_tag),
+        ("llama3_2", None),
+        ("llama3_3", ToolPromptFormat.json),
+    ],
+)
+def test_a_named_tool_is_called_in_the_familys_own_form(
+    families: Stack, model: str, tool_prompt_format: ToolPromptFormat | None
+) -> None:
+    tools = [TOOL, WEATHER]
+    for call in called(families, model, tools=tools, tool_choice="get_weather", tool_prompt_format=tool_prompt_format):
+        assert call.tool_name == "get_weather"
+        assert isinstance(call.arguments["city"], str)
+        assert isinstance(call.arguments.get("days", 1), int)
+    assert called(families, model, tools=tools, tool_choice=ToolChoice.required, tool_prompt_format=tool_prompt_format)
+
+
+def test_a_family_without_tools_says_so(families: Stack) -> None:
+    call: Any = families.inference.chat_completion
+    with pytest.raises(errors.NotSupported, match="Llama Guard 3 has no prompt for tools"):
+        call("llama_guard_3", ASK, tools=[WEATHER])
+
+
+def test_with_tool_choice_none_the_tools_are_not_offered(stack: Stack) -> None:
+    without = asked(stack)
+    assert asked(stack, tools=[WEATHER], tool_choice=ToolChoice.none).completion_message == without.completion_message
+    assert asked(stack, tools=[WEATHER]).completion_message != without.completion_message
+
+
+def test_the_family_is_that_of_the_name_unless_the_config_says_it(tmp_path: Path) -> None:
+    assert create(checkpoint=tmp_path / "Llama3.2-1B-Instruct")._family is Family.llama3_2
+    assert create(checkpoint=tmp_path / "mine")._family is Family.llama3_1
+    assert create(checkpoint=tmp_path / "mine", prompt_family="llama3_3")._family is Family.llama3_3
+    with pytest.raises(ValueError):
+        create(checkpoint=tmp_path, prompt_family="llama4")
+
+
+def test_the_layout_and_the_date_are_those_of_the_config(tmp_path: Path) -> None:
+    def system_of(**config: Any) -> str:
+        return create(checkpoint=tmp_path, **config)._dialog(ASK, [WEATHER], None)[0].text
+
+    assert "Today Date: 21 September 2024" in system_of(today="2024-09-21")
+    published, stack_layout = (
+        system_of(today=date(2024, 9, 21), prompt_layout=layout) for layout in ("published", "llama_stack")
+    )
+    assert published != stack_layout
+    with pytest.raises(ValueError):
+        create(checkpoint=tmp_path, prompt_layout="other")
+
+
+# --- Completion, embeddings, counting -----------------------------------------------------------------------------------
+
+
+def test_a_completion_goes_on_with_the_text_itself(stack: Stack) -> None:
+    call: Any = stack.inference.completion
+    params = SamplingParams(max_tokens=20)
+    whole = loop.run(call("endless", "the thing", params, logprobs=LogProbConfig(top_k=1)))
+    assert whole.usage.prompt_tokens == 5, "where a text begins, and the words: no header"
+    assert whole.completion_message.content and whole.completion_message.stop_reason is StopReason.out_of_tokens
+    assert len(whole.logprobs) == 20
+
+    async def streamed() -> list[Any]:
+        return [chunk async for chunk in call("endless", "the thing", params, stream=True)]
+
+    chunks = loop.run(streamed())
+    assert "".join(chunk.delta for chunk in chunks) == whole.completion_message.content
+    assert [chunk.stop_reason for chunk in chunks if chunk.stop_reason] == [StopReason.out_of_tokens]
+    assert chunks[-1].stop_reason and chunks[-1].usage and chunks[-1].metrics
+    chatted = asked(stack, "the thing", sampling_params=params).completion_message.content
+    assert chatted != whole.completion_message.content
+
+
+def test_control_tokens_that_are_spelled_in_a_completion_are_letters(stack: Stack) -> None:
+    call: Any = stack.inference.completion
+    spelled = loop.run(call("endless", "<|eot_id|>", SamplingParams(max_tokens=1)))
+    assert spelled.usage.prompt_tokens > 5
+
+
+def test_half_a_character_is_read_as_none(stack: Stack) -> None:
+    assert asked(stack, prefill="a\ud83d").completion_message.content
+    assert loop.run(stack.inference.completion("endless", "a\ud83d", SamplingParams(max_tokens=1))).usage
+    assert loop.run(stack.inference.embeddings("endless", ["a\ud83d"])).embeddings
+
+
+def test_a_completion_can_have_a_form_and_a_stop_string(stack: Stack) -> None:
+    call: Any = stack.inference.completion
+    held = loop.run(call("endless", "n = ", response_format=RegexResponseFormat(regex="[0-9]{3}")))
+    assert str(held.completion_message.content).isdigit()
+    assert held.completion_message.stop_reason is StopReason.end_of_turn
+    text = str(loop.run(call("endless", "a", SamplingParams(max_tokens=30))).completion_message.content)
+    stopped = loop.run(call("endless", "a", SamplingParams(max_tokens=30, stop=[text[9:11]])))
+    assert stopped.completion_message.content == text[: text.index(text[9:11])]
+
+
+def test_a_completion_that_is_left_is_cancelled(stack: Stack) -> None:
+    call: Any = stack.inference.completion
+
+    async def leave() -> None:
+        chunks = call("endless", "a", stream=True)
+        async for _ in chunks:
+            break
+        await chunks.aclose()
+
+    expected = asked(stack).completion_message
+    loop.run(leave())
+    assert asked(stack).completion_message == expected
+
+
+def test_embeddings_are_vectors_of_length_one_in_the_order_of_the_contents(stack: Stack) -> None:
+    texts = ["the thing", ["the ", "thing"], "something else entirely " * 5]
+    vectors = loop.run(stack.inference.embeddings("endless", texts)).embeddings
+    assert [math.hypot(*vector) for vector in vectors] == pytest.approx([1, 1, 1])
+    alone = loop.run(stack.inference.embeddings("endless", texts[2:])).embeddings
+    assert vectors[2] == pytest.approx(alone[0], abs=1e-5)
+    assert vectors[0] != pytest.approx(vectors[2], abs=1e-2)
+    for contents, error in (
+        ([], errors.BadRequest),
+        (["x", ""], errors.BadRequest),
+        (["x " * 999], errors.ContextOverflow),
+    ):
+        with pytest.raises(error):
+            loop.run(stack.inference.embeddings("endless", contents))
+
+
+def test_tokens_are_counted_as_the_prompt_has_them(stack: Stack) -> None:
+    counted = loop.run(stack.inference.count_tokens("endless", ASK))
+    usage = asked(stack).usage
+    assert usage is not None
+    assert (counted.prompt_tokens, counted.max_seq_len) == (usage.prompt_tokens, CONTEXT)
+    with_tools = loop.run(stack.inference.count_tokens("endless", ASK, [WEATHER]))
+    assert with_tools.prompt_tokens > counted.prompt_tokens + 50
+    long = loop.run(stack.inference.count_tokens("endless", [UserMessage(content="word " * 2_000)]))
+    assert long.prompt_tokens > CONTEXT, "counting refuses nothing"
+
+
+def test_a_repetition_penalty_changes_what_is_said_and_one_does_not(stack: Stack) -> None:
+    def said(penalty: float | None) -> str:
+        params = SamplingParams(max_tokens=40, repetition_penalty=penalty)
+        return str(asked(stack, sampling_params=params).completion_message.content)
+
+    assert said(None) == said(1.0) != said(1.8)
+    assert len(set(said(100.0))) > len(set(said(1.0)))

@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_nb import loop, panel
+from llama_nb import loop, pages, panel
 from llama_nb.apis.inference import (
     ChatCompletionResponseEvent,
     ChatCompletionResponseEventType,
     Metrics,
+    TokenCount,
     ToolCallDelta,
     ToolCallParseStatus,
     Usage,
@@ -33,12 +34,16 @@ from llama_nb.apis.messages import (
     ToolResponseMessage,
     UserMessage,
 )
-from llama_nb.chat import ChatEvent
 from llama_nb.engine.client import Status
 from llama_nb.errors import BadRequest, EngineError, ModelNotFound
+from llama_nb.mirror import mirror_markdown
 from llama_nb.panel import Panel
 from llama_nb.prompt_format.text import well_formed
-from llama_nb.transcript import Transcript, mirror_markdown, turns_of
+from llama_nb.reply import ChatEvent
+from llama_nb.reply import Part as Said
+from llama_nb.tools.events import Result, ToolEvent, digest_of
+from llama_nb.transcript import Transcript, turns_of
+from tests.stacks import WAIT_S, heard, scripted_chat
 
 STARTED, IN_PROGRESS, SUCCESS, FAILURE = (
     ToolCallParseStatus[name] for name in ("started", "in_progress", "success", "failure")
@@ -85,6 +90,11 @@ class FakeChat:
         self.asked: list[str] = []
         self.stops = 0
         self.under_way: list[Any] = []
+        self.context_use: TokenCount | None = None
+        self.watchers = 0
+        self.waiting: tuple[str, str] | None = None  # id and digest of the call that can be decided
+        self.decisions: list[tuple[str, str, str, str]] = []
+        self.again: list[tuple[int, str | None]] = []
         self._ids = itertools.count(1)
 
     def listen(self, listener: Callable[[ChatEvent], None]) -> Callable[[], None]:
@@ -96,6 +106,31 @@ class FakeChat:
         if prompt == "refuse":
             raise BadRequest("not this one")
         return self.begin(prompt)
+
+    def start_edit(self, index: int, prompt: str) -> Any:
+        if prompt == "refuse":
+            raise BadRequest("not this one")
+        self.again.append((index, prompt))
+        return self.begin(prompt)
+
+    def start_regenerate(self, index: int) -> Any:
+        self.again.append((index, None))
+        return self.begin("again")
+
+    def watch(self) -> Callable[[], None]:
+        self.watchers += 1
+
+        def end() -> None:
+            self.watchers -= 1
+
+        return end
+
+    def decide(self, call: str, digest: str, decision: str, reason: str) -> bool:
+        if (call, digest) != self.waiting:
+            return False
+        self.waiting = None
+        self.decisions.append((call, digest, decision, reason))
+        return True
 
     def stop(self) -> None:
         self.stops += 1
@@ -115,28 +150,52 @@ class FakeChat:
             usage=None,
             metrics=None,
             queued=False,
-            text="",
-            tool_calls=[],
+            messages=[],
+            parts=[],
+            notices=[],
         )
         self.tell(ChatEvent("asked", reply))
         return reply
 
     def say(self, reply: Any, delta: str | ToolCallDelta) -> None:
         if isinstance(delta, str):
-            reply.text += delta
+            reply.parts.append(Said(text=delta))
         elif isinstance(delta.content, ToolCall):
-            reply.tool_calls.append(delta.content)
+            reply.parts.append(Said(call=delta.content))
         event = ChatCompletionResponseEvent(event_type=ChatCompletionResponseEventType.progress, delta=delta)
         self.tell(ChatEvent("progress", reply, event))
+
+    def step(self, reply: Any, call: ToolCall, state: Any, **fields: Any) -> ToolEvent:
+        event = ToolEvent(call, state, digest_of(call), **fields)
+        if state == "waiting":
+            self.waiting = call.call_id, event.digest
+        reply.parts = [Said(call=call, event=event) if part.call is call else part for part in reply.parts]
+        self.tell(ChatEvent("tool", reply, tool=event))
+        return event
+
+    def close_round(self, reply: Any, reason: StopReason = StopReason.end_of_turn) -> None:
+        """What the model has said so far is one message; the results that have come follow it."""
+        told = [call.call_id for message in reply.messages for call in getattr(message, "tool_calls", [])]
+        said = sum(len(message.content) for message in reply.messages if message.role == "assistant")
+        calls = [part for part in reply.parts if part.call and part.call.call_id not in told]
+        text = "".join(part.text for part in reply.parts)[said:]
+        reply.messages.append(
+            CompletionMessage(content=text, stop_reason=reason, tool_calls=[part.call for part in calls])
+        )
+        for part in calls:
+            if part.event and part.event.result:
+                content = part.event.result.text
+                reply.messages.append(
+                    ToolResponseMessage(call_id=part.call.call_id, tool_name=part.call.tool_name, content=content)
+                )
 
     def end(self, reply: Any, **fields: Any) -> None:
         reason = StopReason.out_of_tokens if fields.get("stopped") else StopReason.end_of_turn
         vars(reply).update({"stop_reason": reason, **fields})
         if reply.error is None:
-            reply.message = CompletionMessage(
-                content=reply.text, stop_reason=reply.stop_reason, tool_calls=reply.tool_calls
-            )
-            self.messages += [UserMessage(content=reply.question), reply.message]
+            self.close_round(reply, reply.stop_reason)
+        if reply.messages:
+            self.messages += [UserMessage(content=reply.question), *reply.messages]
         self.tell(ChatEvent("ended", reply))
 
 
@@ -186,6 +245,8 @@ class Page:
                     own.update(fields)
                 case {"op": "part", "part": index, "value": value}:
                     own["parts"][index : index + 1] = [value]
+                case {"op": "step", "part": index, "fields": fields}:
+                    own["parts"][index].update(fields)
                 case {"op": "piece", "part": index, "text": text}:
                     own["parts"][index]["text"] += text
         return turns
@@ -385,7 +446,8 @@ def test_a_tool_call_grows_and_is_not_run(page: Page, chat: FakeChat, hand: Hand
     hand.advance(1)
     text, part = page.conversation()[0]["parts"]
     assert text == {"kind": "text", "text": "Let me look. "}
-    assert part == {"kind": "call", "name": "get_weather", "text": '{\n  "city": "Zürich"\n}', "state": "not run"}
+    arguments = {"language": "json", "text": '{\n  "city": "Zürich"\n}'}
+    assert part == {"kind": "call", "id": "1", "name": "get_weather", "state": "not run", **arguments}
 
 
 @pytest.mark.parametrize(("stopped", "state"), [(True, "stopped"), (False, "failed")])
@@ -396,7 +458,7 @@ def test_a_call_that_was_never_completed_says_so(
     chat.say(reply, ToolCallDelta(content="", parse_status=STARTED))
     chat.say(reply, ToolCallDelta(content='{"na', parse_status=IN_PROGRESS))
     if stopped:
-        reply.text = '{"na'  # the chat keeps a half-written call as text
+        reply.parts.append(Said(text='{"na'))  # the chat keeps a half-written call as text
     else:
         chat.say(reply, ToolCallDelta(content="", parse_status=FAILURE))
     chat.end(reply, stopped=stopped)
@@ -506,6 +568,236 @@ def test_a_comm_that_is_gone_hurts_nobody(page: Page, chat: FakeChat, hand: Hand
     assert page.widget._transcript.turns[0]["parts"] == [{"kind": "text", "text": "abc"}]
 
 
+# --- Tool calls -------------------------------------------------------------------------------------------------------
+
+WEATHER = ToolCall(call_id="c1", tool_name="get_weather", arguments={"city": "Zürich"})
+
+
+def _called(chat: FakeChat, call: ToolCall = WEATHER) -> Any:
+    reply = chat.begin("The weather?")
+    chat.say(reply, ToolCallDelta(content=call, parse_status=SUCCESS))
+    return reply
+
+
+def test_a_call_waits_runs_and_ends(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    reply = _called(chat)
+    seen = []
+    result = Result("12 °C", {"text/html": "<b>12 °C</b>", "text/plain": "12 °C"})
+    for state, fields in (
+        ("waiting", {}),
+        ("running", {}),
+        ("running", {"progress": "one of two"}),
+        ("done", {"result": result, "seconds": 0.25}),
+    ):
+        chat.step(reply, WEATHER, state, **fields)
+        hand.advance(1)
+        (part,) = page.conversation()[0]["parts"]
+        seen.append((part["state"], part.get("digest", ""), part.get("progress", "")))
+    assert seen == [
+        ("waiting", digest_of(WEATHER), ""),
+        ("running", "", ""),
+        ("running", "", "one of two"),
+        ("done", "", ""),
+    ]
+    assert (part["result"], part["bundle"], part["seconds"]) == ("12 °C", result.bundle, 0.25)
+    chat.close_round(reply)
+    chat.say(reply, "It is 12 °C.")
+    chat.end(reply)
+    hand.advance(1)
+    turn = page.conversation()[0]
+    assert turn["phase"] == "done"
+    assert [(part["kind"], part.get("state")) for part in turn["parts"]] == [("call", "done"), ("text", None)]
+    assert page.conversation() == page.widget.state["turns"]
+
+
+def test_a_step_sends_what_is_new_of_a_call_and_not_its_arguments(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    call = ToolCall(call_id="c1", tool_name="f", arguments={"text": "x" * 10_000})
+    reply = _called(chat, call)
+    chat.step(reply, call, "running")
+    hand.advance(1)
+    before = len(page.messages)
+    for number in range(1000):
+        chat.step(reply, call, "running", progress=f"{number} of 1000")
+        hand.advance(0.001)
+    sent = page.messages[before:]
+    assert len(sent) <= 26
+    assert max(len(json.dumps(message)) for _, message in sent) < 500
+
+
+def test_a_decision_reaches_the_chat_and_is_acknowledged(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    event = chat.step(_called(chat), WEATHER, "waiting")
+    hand.advance(1)
+    decided = {"call": "c1", "digest": event.digest, "decision": "deny", "reason": "not \ud800 now"}
+    for _ in range(2):  # a command may come twice
+        page.command("decide", nonce="d", **decided)
+    assert chat.decisions == [("c1", event.digest, "deny", "not \ufffd now")]
+    assert [ack for ack in page.acks if ack["nonce"] == "d"] == [{"nonce": "d"}] * 2
+
+
+@pytest.mark.parametrize("wrong", [{"digest": "0" * 64}, {"call": "c2"}, {"digest": ""}])
+def test_a_decision_about_another_call_decides_nothing_and_says_so(
+    page: Page, chat: FakeChat, hand: HandLoop, wrong: dict[str, str]
+) -> None:
+    event = chat.step(_called(chat), WEATHER, "waiting")
+    hand.advance(1)
+    nonce = page.command("decide", **{"call": "c1", "digest": event.digest, "decision": "once"} | wrong)
+    assert "nothing was decided" in next(ack["error"] for ack in page.acks if ack["nonce"] == nonce)
+    assert "snapshot" in page.messages[-1][1], "and the page sees how it is"
+    assert (chat.decisions, chat.waiting) == ([], ("c1", event.digest))
+
+
+@pytest.mark.parametrize("fields", [{"decision": "yes"}, {"decision": "once", "reason": 1}, {"decision": None}, {}])
+def test_a_decision_that_is_none_is_counted(page: Page, chat: FakeChat, fields: dict[str, Any]) -> None:
+    event = chat.step(_called(chat), WEATHER, "waiting")
+    page.command("decide", call="c1", digest=event.digest, **fields)
+    assert page.widget.refused == 1
+    assert chat.decisions == []
+
+
+def test_the_chat_counts_the_panel_among_those_who_decide_while_a_page_shows_it(chat: FakeChat, hand: HandLoop) -> None:
+    page = open_page(chat, hand, watching=False)
+    assert chat.watchers == 0
+    page.command("snapshot")
+    page.deliver({"method": "custom", "content": {"command": "snapshot", "nonce": "x", "page": "another"}})
+    assert chat.watchers == 1
+    page.command("leave")
+    assert chat.watchers == 1
+    page.deliver({"method": "custom", "content": {"command": "leave", "nonce": "y", "page": "another"}})
+    assert chat.watchers == 0
+    page.command("snapshot")
+    page.widget.close()
+    hand.advance(1)
+    assert chat.watchers == 0
+
+
+def test_a_page_that_was_closed_without_a_word_counts_no_more(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    page.deliver({"method": "custom", "content": {"command": "snapshot", "nonce": "x", "page": "closed"}})
+    reply = _called(chat)
+    hand.advance(1000)
+    assert len(page.widget._pages) == 2, "nobody is asked while nothing waits"
+    event = chat.step(reply, WEATHER, "waiting")
+    hand.advance(1)
+    assert page.messages[-1][1]["roll"] is True
+    page.command("here")
+    hand.advance(panel.ROLL_S)
+    assert len(page.widget._pages) == 1
+    assert chat.watchers == 1
+    hand.advance(2 * panel.ROLL_S)  # now nobody answers
+    assert chat.watchers == 0
+    page.command("here")
+    assert chat.watchers == 1
+    page.command("decide", call="c1", digest=event.digest, decision="once")
+    assert len(chat.decisions) == 1
+    chat.step(reply, WEATHER, "running")
+    hand.advance(panel.ROLL_S)
+    rolls = sum("roll" in message for _, message in page.messages)
+    hand.advance(10 * panel.ROLL_S)
+    assert sum("roll" in message for _, message in page.messages) == rolls
+    assert chat.watchers == 1
+
+
+def test_a_page_that_was_counted_out_catches_up_with_its_next_command(
+    page: Page, chat: FakeChat, hand: HandLoop
+) -> None:
+    """A machine that slept, or a connection that was away, while a call waited."""
+    reply = _called(chat)
+    chat.step(reply, WEATHER, "waiting")
+    hand.advance(3 * panel.ROLL_S)
+    chat.step(reply, WEATHER, "denied", result=Result("nobody decided"))
+    chat.end(reply)
+    hand.advance(1)
+    assert len(page.widget._pages) == 0
+    page.command("ask", text="hello")
+    assert page.messages[-1][1]["snapshot"]["turns"][0]["parts"][0]["state"] == "denied"
+    assert len(page.widget._pages) == 1
+    assert chat.watchers == 1
+
+
+def test_a_notice_stands_in_its_turn(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    reply = chat.begin("q")
+    chat.tell(ChatEvent("notice", reply, text="Two turns were left out."))
+    chat.say(reply, "a")
+    chat.end(reply)
+    hand.advance(1)
+    assert page.conversation()[0]["parts"] == [
+        {"kind": "notice", "text": "Two turns were left out."},
+        {"kind": "text", "text": "a"},
+    ]
+
+
+def test_the_meter_follows_the_context(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    assert page.messages[-1][1]["snapshot"]["status"]["context"] is None
+    reply = chat.begin("q")
+    chat.context_use = TokenCount(prompt_tokens=1234, max_seq_len=2048)
+    chat.end(reply)
+    hand.advance(1)
+    status = [op["status"] for op in page.ops if op["op"] == "status"][-1]
+    assert status["context"] == {"prompt_tokens": 1234, "max_seq_len": 2048}
+
+
+# --- Asking again -----------------------------------------------------------------------------------------------------
+
+
+def _three_turns(page: Page, chat: FakeChat, hand: HandLoop) -> list[int]:
+    """Two that the chat remembers, and between them one that it does not."""
+    for question, error in (("one", None), ("lost", EngineError("no")), ("three", None)):
+        reply = chat.begin(question)
+        if error is None:
+            chat.say(reply, "a")
+        chat.end(reply, error=error)
+    hand.advance(1)
+    return [turn["id"] for turn in page.conversation()]
+
+
+def test_edit_and_regenerate_find_the_turn_of_the_chat(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    one, lost, three = _three_turns(page, chat, hand)
+    for command, turn, wanted in (
+        ("regenerate", one, (0, None)),
+        ("regenerate", three, (1, None)),
+        ("regenerate", lost, (1, "lost")),  # what came after it is forgotten, as for any other
+    ):
+        nonce = page.command(command, turn=turn)
+        assert chat.again[-1] == wanted
+        assert next(ack["turn"] for ack in page.acks if ack["nonce"] == nonce) > 0
+        page.widget._transcript.turns.pop()
+    page.command("edit", turn=three, text="\ud800 new words")
+    assert chat.again[-1] == (1, "\ufffd new words")
+
+
+def test_a_failed_last_question_is_simply_asked_again(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    chat.end(chat.begin("will it?"), error=EngineError("no"))
+    hand.advance(1)
+    (turn,) = page.conversation()
+    page.command("regenerate", turn=turn["id"])
+    assert (chat.asked, chat.again) == (["will it?"], [])
+
+
+def test_a_turn_that_cannot_be_asked_again_says_why(page: Page, chat: FakeChat, hand: HandLoop) -> None:
+    one, _, three = _three_turns(page, chat, hand)
+    for fields, why in (
+        ({"turn": 99}, "has changed"),
+        ({"turn": three, "text": "refuse"}, "not this one"),
+        ({"turn": three, "text": " "}, "empty"),
+    ):
+        nonce = page.command("edit" if "text" in fields else "regenerate", **fields)
+        assert why in next(ack["error"] for ack in page.acks if ack["nonce"] == nonce)
+    chat.begin("under way")
+    nonce = page.command("regenerate", turn=one)
+    assert "under way" in next(ack["error"] for ack in page.acks if ack["nonce"] == nonce)
+    assert chat.again == []
+
+
+def test_a_conversation_that_code_has_changed_is_shown_anew_and_not_guessed_at(
+    page: Page, chat: FakeChat, hand: HandLoop
+) -> None:
+    one, _, _ = _three_turns(page, chat, hand)
+    del chat.messages[:2]
+    nonce = page.command("regenerate", turn=one)
+    assert "has changed" in next(ack["error"] for ack in page.acks if ack["nonce"] == nonce)
+    assert [turn["question"] for turn in page.conversation()] == ["three"]
+    assert chat.again == []
+
+
 # --- What comes from the page -----------------------------------------------------------------------------------------
 
 
@@ -600,7 +892,7 @@ def test_what_is_remembered_of_commands_and_pages_is_bounded(page: Page) -> None
             {"method": "custom", "content": {"command": "snapshot", "nonce": f"x{number}", "page": f"q{number}"}}
         )
     assert len(page.widget._answered) <= panel.REMEMBERED
-    assert len(page.widget._pages) <= panel.REMEMBERED
+    assert len(page.widget._pages) <= pages.REMEMBERED
 
 
 def test_commands_do_not_go_to_the_shell_that_published_last(chat: FakeChat, hand: HandLoop) -> None:
@@ -725,3 +1017,50 @@ def test_the_page_may_ask_for_the_mirror(page: Page, chat: FakeChat, hand: HandL
 def test_messages_without_a_question_make_a_turn_without_one() -> None:
     (turn,) = turns_of([CompletionMessage(content="hello", stop_reason=StopReason.end_of_turn)])
     assert (turn["question"], turn["parts"]) == ("", [{"kind": "text", "text": "hello"}])
+
+
+# --- With a real chat -------------------------------------------------------------------------------------------------
+
+
+def _command(widget: Panel, command: str, **fields: Any) -> None:
+    content = {"command": command, "nonce": f"{command}-{fields}", "page": "p", **fields}
+    widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+
+def test_a_real_chat_is_decided_edited_and_regenerated_from_its_panel() -> None:
+    ran: list[str] = []
+
+    def get_weather(city: str) -> str:
+        """The weather in a city."""
+        ran.append(city)
+        return f"sunny in {city}"
+
+    call = '<|python_tag|>{"type": "function", "name": "get_weather", "parameters": {"city": "Bern"}}'
+    chat = scripted_chat(call, "It is sunny.", "Once more.", "Otherwise.", tools=[get_weather])
+    widget = Panel(chat)
+    try:
+        with heard(chat, "tool", lambda event: event.tool is not None and event.tool.state == "waiting") as waits:
+            _command(widget, "snapshot")
+            _command(widget, "ask", text="The weather?")
+            assert waits.wait(WAIT_S)
+        assert chat.watchers == 1
+        (event,) = chat.pending
+        with heard(chat, "ended") as ends:
+            _command(widget, "decide", call=event.call.call_id, digest="0" * 64, decision="once")
+            _command(widget, "decide", call=event.call.call_id, digest=event.digest, decision="once", reason="")
+            assert ends.wait(WAIT_S)
+        assert ran == ["Bern"]
+        (turn,) = widget._transcript.turns
+        assert [part.get("result", part["text"]) for part in turn["parts"]] == ["sunny in Bern", "It is sunny."]
+        for command, fields, question, answer in (
+            ("regenerate", {}, "The weather?", "Once more."),
+            ("edit", {"text": "Something else?"}, "Something else?", "Otherwise."),
+        ):
+            with heard(chat, "ended") as ends:
+                _command(widget, command, turn=widget._transcript.turns[0]["id"], **fields)
+                assert ends.wait(WAIT_S)
+            (turn,) = widget._transcript.turns
+            assert (turn["question"], turn["parts"]) == (question, [{"kind": "text", "text": answer}])
+            assert [str(message.content) for message in chat.messages] == [question, answer]
+    finally:
+        widget.close()

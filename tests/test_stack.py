@@ -122,6 +122,41 @@ def test_our_own_engine_refuses_to_register(folder: Path) -> None:
         asyncio.run(stack.models.register_model(model.model_copy(update={"identifier": "other"})))
 
 
+def test_every_call_reaches_the_provider_of_its_model_from_any_loop() -> None:
+    stack = stack_of(
+        entry("scripted", "first", answers=["one"], model="a"), entry("scripted", "second", answers=["two"], model="b")
+    )
+    inference = stack.inference
+    question = [UserMessage(content="hi there")]
+
+    async def all_of(model: str) -> list[Any]:
+        completed = await inference.completion(model, "hi")
+        streamed = [chunk.delta async for chunk in inference.completion(model, "hi", stream=True)]
+        answered = await inference.chat_completion(model, question)
+        vectors = await inference.embeddings(model, ["hi", "there"])
+        counted = await inference.count_tokens(model, question)
+        return [
+            completed.completion_message.content,
+            "".join(streamed),
+            answered.completion_message.content,
+            len(vectors.embeddings),
+            counted.prompt_tokens,
+        ]
+
+    assert asyncio.run(all_of("a")) == loop.run(all_of("a")) == ["one", "one", "one", 2, 2]
+    assert asyncio.run(all_of("b")) == ["two", "two", "two", 2, 2]
+
+
+def test_an_unknown_model_is_an_error_of_every_call() -> None:
+    inference = two_of_a_name().inference
+    with pytest.raises(errors.ModelNotFound):
+        inference.completion("shard", "x", stream=True)
+    with pytest.raises(errors.ModelNotFound):
+        asyncio.run(inference.embeddings("shard", ["x"]))
+    with pytest.raises(errors.ModelNotFound):
+        asyncio.run(inference.count_tokens("shard", []))
+
+
 # --- Inspect ----------------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +174,9 @@ def test_inspect_lists_the_seeds_routes() -> None:
     routes = asyncio.run(two_of_a_name().inspect.list_routes())
     flat = {(info.route, info.method): info.provider_types for infos in routes.values() for info in infos}
     assert flat == {
+        ("/inference/completion", "post"): ["faulty", "faulty"],
         ("/inference/chat_completion", "post"): ["faulty", "faulty"],
+        ("/inference/embeddings", "post"): ["faulty", "faulty"],
         ("/models/list", "get"): [],
         ("/models/get", "get"): [],
         ("/models/register", "post"): [],

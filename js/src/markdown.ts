@@ -225,26 +225,37 @@ function image(address: string, description: string): HTMLElement {
   return el;
 }
 
-export function codeBlock(code: string, language = ""): HTMLElement {
+/** A block of code with a name and a way to copy it; `shown` in its place where the letters alone would not do. */
+export function codeBlock(code: string, language = "", shown?: readonly Node[]): HTMLElement {
   const el = document.createElement("div");
   el.className = "llama-nb-code";
   const bar = document.createElement("div");
   bar.className = "llama-nb-code-bar";
+  bar.append(
+    withText("span", language),
+    copyButton("Copy code", () => code),
+  );
+  const pre = document.createElement("pre");
+  pre.tabIndex = 0; // long lines scroll, by keyboard too
+  const letters = withText("code", shown ? "" : code.replace(/\n$/, ""));
+  letters.append(...(shown ?? []));
+  pre.append(letters);
+  el.append(bar, pre);
+  return el;
+}
+
+/** A button that copies what `text` gives; `name` is what a screen reader says. */
+export function copyButton(name: string, text: () => string): HTMLButtonElement {
   const copy = withText("button", "Copy") as HTMLButtonElement;
   copy.type = "button";
-  copy.setAttribute("aria-label", "Copy code");
+  copy.setAttribute("aria-label", name);
   copy.addEventListener("click", async () => {
-    copy.textContent = (await copyText(code, el)) ? "Copied" : "Not copied";
+    copy.textContent = (await copyText(text(), copy.parentElement ?? copy)) ? "Copied" : "Not copied";
     setTimeout(() => {
       copy.textContent = "Copy";
     }, 1500);
   });
-  bar.append(withText("span", language), copy);
-  const pre = document.createElement("pre");
-  pre.tabIndex = 0; // long lines scroll, by keyboard too
-  pre.append(withText("code", code.replace(/\n$/, "")));
-  el.append(bar, pre);
-  return el;
+  return copy;
 }
 
 async function copyText(text: string, near: HTMLElement): Promise<boolean> {

@@ -1,10 +1,14 @@
 // The panel: transcript, composer and status line. Knows a session by its face alone; knows nothing of the wire.
 
-import { isOpen, type Status, type Turn } from "./state";
-import { make, setText, TurnView } from "./turn";
+import { button, make, setText, tell, troubleLine } from "./dom";
+import { isOpen, type Status, type Turn, waitingCalls } from "./state";
+import { type Hands, TurnView } from "./turn";
+import { inOneLine } from "./visible";
 
 /** What the panel shows, and what the reader can do. widget.ts has the real one. */
-export interface Session {
+export interface Session extends Hands {
+  /** Whether a kernel is there that answers; without one, a saved transcript is only read. */
+  readonly live: boolean;
   readonly turns: readonly Turn[];
   readonly status: Status;
   /** Milliseconds for which the oldest command has had no answer; 0 if none waits. */
@@ -21,7 +25,8 @@ export interface Session {
 
 const BUSY_MS = 1000;
 const INTERRUPT_MS = 2000;
-const GONE_MS = 15_000;
+/** How long a kernel may be silent until it counts as gone. */
+export const GONE_MS = 15_000;
 const SUGGESTIONS = ["What can you do?", "How do I stop an answer?", "How do I use my own Llama?"];
 
 /** Shows `session` in `root` until `signal` is aborted. */
@@ -29,20 +34,24 @@ export function show(root: HTMLElement, session: Session, signal: AbortSignal): 
   const el = make("section", "llama-nb");
   el.setAttribute("aria-label", "Llama");
   el.dataset["lmSuppressShortcuts"] = "true";
-  const transcript = new TranscriptView((question) => void composer.send(question));
+  const transcript = new TranscriptView(session, (question) => void composer.send(question));
   const composer = new Composer(session, () => transcript.toEnd());
   const status = new StatusLine();
+  const announcer = new Announcer();
   el.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !event.isComposing) composer.escape();
   });
-  el.append(transcript.el, composer.el, status.el);
+  el.append(transcript.el, composer.el, status.el, announcer.el);
   root.append(el);
   keepFromNotebook(el);
 
   const update = () => {
-    transcript.update(session.turns);
+    const focused = el.contains(document.activeElement);
+    transcript.update();
     composer.update();
     status.update(session);
+    announcer.update(session.turns);
+    if (focused && isLost(document.activeElement, el)) composer.focus();
   };
   session.onChange(inNextFrame(update, signal), signal);
   update();
@@ -64,6 +73,10 @@ function keepFromNotebook(el: HTMLElement): void {
   });
 }
 
+/** Whether the control that had the focus is gone: the notebook would take the next keys for its own. */
+const isLost = (focused: Element | null, el: HTMLElement): boolean =>
+  !el.contains(focused) || focused?.closest("[hidden], :disabled") != null;
+
 /** Many changes within a frame are drawn once. */
 function inNextFrame(draw: () => void, signal: AbortSignal): () => void {
   let frame = 0;
@@ -84,7 +97,10 @@ class TranscriptView {
   private readonly empty: HTMLElement;
   private following = true; // the reader is at the end, and wants to stay there
 
-  constructor(ask: (question: string) => void) {
+  constructor(
+    private readonly session: Session,
+    ask: (question: string) => void,
+  ) {
     this.log.setAttribute("role", "log");
     this.log.setAttribute("aria-live", "polite");
     this.log.setAttribute("aria-label", "Conversation");
@@ -99,7 +115,9 @@ class TranscriptView {
     this.el.append(this.log, this.latest);
   }
 
-  update(turns: readonly Turn[]): void {
+  update(): void {
+    const { turns, live } = this.session;
+    const circumstances = { live, busy: turns.some(isOpen) };
     const ids = new Set(turns.map((turn) => turn.id));
     for (const [id, view] of this.views) {
       if (!ids.has(id)) {
@@ -108,10 +126,10 @@ class TranscriptView {
       }
     }
     turns.forEach((turn, index) => {
-      const view = this.views.get(turn.id) ?? new TurnView();
+      const view = this.views.get(turn.id) ?? new TurnView(this.session);
       this.views.set(turn.id, view);
-      view.update(turn);
       if (this.log.children[index] !== view.el) this.log.insertBefore(view.el, this.log.children[index] ?? null);
+      view.update(turn, circumstances);
     });
     if (turns.length === 0) this.log.append(this.empty);
     else this.empty.remove();
@@ -130,9 +148,7 @@ function emptyState(ask: (question: string) => void): HTMLElement {
   const el = make("div", "llama-nb-empty");
   const suggestions = make("div", "llama-nb-suggestions");
   for (const question of SUGGESTIONS) {
-    const suggestion = button(question, "llama-nb-suggestion");
-    suggestion.addEventListener("click", () => ask(question));
-    suggestions.append(suggestion);
+    suggestions.append(button(question, "llama-nb-suggestion", () => ask(question)));
   }
   el.append(
     make("p", "llama-nb-empty-title", "Ask your Llama"),
@@ -147,7 +163,7 @@ class Composer {
   private readonly box = make("textarea", "llama-nb-box");
   private readonly send_ = button("Send", "llama-nb-send");
   private readonly stop = button("Stop", "llama-nb-stop");
-  private readonly trouble = make("p", "llama-nb-trouble");
+  private readonly trouble = troubleLine();
   private readonly draft: Draft;
   private sending = false;
 
@@ -163,8 +179,6 @@ class Composer {
     this.send_.type = "submit";
     this.send_.title = "Send (Enter)";
     this.stop.title = "Stop (Esc)";
-    this.trouble.setAttribute("role", "alert");
-    this.trouble.hidden = true;
 
     const row = make("div", "llama-nb-row");
     row.append(this.box, this.stop, this.send_);
@@ -190,18 +204,21 @@ class Composer {
   async send(question: string): Promise<void> {
     if (this.sending || question.trim() === "") return;
     this.sending = true;
-    this.trouble.hidden = true;
+    tell(this.trouble, null);
     this.update();
     try {
       await this.session.ask(question);
       if (this.box.value === question) this.box.value = "";
       this.sent();
     } catch (error) {
-      this.trouble.textContent = error instanceof Error ? error.message : String(error);
-      this.trouble.hidden = false;
+      tell(this.trouble, error);
     }
     this.sending = false;
     this.edited();
+  }
+
+  focus(): void {
+    this.box.focus({ preventScroll: true });
   }
 
   escape(): void {
@@ -261,6 +278,9 @@ class StatusLine {
   private readonly model = make("span", "llama-nb-model");
   private readonly doing = make("span", "llama-nb-doing");
   private readonly progress = make("progress", "llama-nb-progress");
+  private readonly context = make("span", "llama-nb-context");
+  private readonly fill = make("meter", "llama-nb-meter");
+  private readonly tokens = make("span");
   private readonly figures = make("span", "llama-nb-figures");
 
   constructor() {
@@ -268,7 +288,10 @@ class StatusLine {
     this.progress.setAttribute("aria-label", "Loading");
     this.progress.max = 1;
     this.said.append(this.model, this.doing);
-    this.el.append(make("span", "llama-nb-dot"), this.said, this.progress, this.figures);
+    this.context.title = "How much of the model's context the conversation takes";
+    this.fill.setAttribute("aria-label", "Context");
+    this.context.append(this.fill, this.tokens);
+    this.el.append(make("span", "llama-nb-dot"), this.said, this.progress, this.figures, this.context);
   }
 
   update(session: Session): void {
@@ -281,6 +304,34 @@ class StatusLine {
     if (status.fraction === null) this.progress.removeAttribute("value");
     else this.progress.value = status.fraction;
     setText(this.figures, figuresOf(turns.at(-1)));
+    this.context.hidden = !status.context;
+    if (status.context) {
+      const { prompt_tokens: used, max_seq_len: most } = status.context;
+      Object.assign(this.fill, { max: most, high: 0.85 * most, value: used });
+      setText(this.tokens, `${counted(used)} of ${counted(most)} tokens`);
+    }
+  }
+}
+
+const counted = (number: number) => number.toLocaleString("en-US");
+
+/** Says once of each call that it waits, to who cannot see it. The transcript itself is silent until a turn has ended. */
+class Announcer {
+  readonly el = make("p", "llama-nb-hidden");
+  private readonly said = new Set<string>();
+
+  constructor() {
+    this.el.setAttribute("role", "alert");
+  }
+
+  update(turns: readonly Turn[]): void {
+    const waiting = waitingCalls(turns);
+    const news = waiting.filter((call) => !this.said.has(`${call.id} ${call.digest}`));
+    for (const call of news) this.said.add(`${call.id} ${call.digest}`);
+    if (news.length) {
+      const names = news.map((call) => inOneLine(call.name)).join(", ");
+      setText(this.el, `The tool ${names} waits for you: allow or deny it in its cell.`);
+    } else if (!waiting.length) setText(this.el, "");
   }
 }
 
@@ -292,6 +343,7 @@ export function doingOf({ waited, stopping, status, turns }: Session): [Tone, st
   if (waited >= BUSY_MS) return ["trouble", "The kernel is busy…"];
   if (stopping) return ["working", "Stopping…"];
   if (status.phase === "loading") return ["working", sentence("Loading", status.detail)];
+  if (waitingCalls(turns).length) return ["working", "Waits for your decision"];
   if (turns.some((turn) => turn.phase === "answering")) return ["working", "Answering…"];
   if (turns.some(isOpen)) return ["working", "Thinking…"];
   if (status.phase === "failed") return ["trouble", sentence("Failed", status.detail)];
@@ -307,10 +359,4 @@ export function figuresOf(turn: Turn | undefined): string {
     speed && `${speed.toFixed(speed < 10 ? 1 : 0)} tokens/s`,
   ];
   return said.filter(Boolean).join(" · ");
-}
-
-function button(name: string, className: string): HTMLButtonElement {
-  const el = make("button", className, name);
-  el.type = "button";
-  return el;
 }

@@ -2,16 +2,23 @@
 //
 // Everything here is a value: an operation gives a new conversation in which the unchanged turns are the same objects.
 
-export type CallState = "calling" | "not run" | "done" | "failed" | "stopped";
-export type Part =
-  | { readonly kind: "text"; readonly text: string }
-  | {
-      readonly kind: "call";
-      readonly name: string;
-      readonly text: string;
-      readonly state: CallState;
-      readonly result?: string;
-    };
+const CALL_STATES = ["calling", "not run", "waiting", "running", "done", "failed", "denied", "stopped"] as const;
+export type CallState = (typeof CALL_STATES)[number];
+export interface Call {
+  readonly kind: "call";
+  readonly id?: string;
+  readonly name: string;
+  readonly text: string;
+  readonly language?: string;
+  readonly state: CallState;
+  readonly digest?: string;
+  readonly progress?: string;
+  readonly result?: string;
+  readonly bundle?: Readonly<Record<string, string>>;
+  readonly seconds?: number;
+}
+export type Part = { readonly kind: "text" | "notice"; readonly text: string } | Call;
+export type Decision = "once" | "chat" | "deny";
 export type Phase = "queued" | "answering" | "done" | "stopped" | "cut" | "failed";
 
 export interface Turn {
@@ -28,6 +35,8 @@ export interface Status {
   readonly phase: "idle" | "loading" | "ready" | "failed";
   readonly detail: string;
   readonly fraction: number | null;
+  /** Tokens: how many the latest prompt had, and how many the model takes. */
+  readonly context: { readonly prompt_tokens: number; readonly max_seq_len: number } | null;
 }
 
 export interface Conversation {
@@ -41,14 +50,18 @@ export type Op =
   | { op: "turn"; turn: Turn }
   | { op: "mark"; turn: number; fields: Partial<Turn> }
   | { op: "part"; turn: number; part: number; value: Part }
+  | { op: "step"; turn: number; part: number; fields: Partial<Call> }
   | { op: "piece"; turn: number; part: number; text: string }
   | { op: "status"; status: Status };
 
 export const nothing: Conversation = {
   seq: -1,
   turns: [],
-  status: { model: "", phase: "idle", detail: "", fraction: null },
+  status: { model: "", phase: "idle", detail: "", fraction: null, context: null },
 };
+
+export const waitingCalls = (turns: readonly Turn[]): Call[] =>
+  turns.flatMap((turn) => turn.parts.filter((part): part is Call => part.kind === "call" && part.state === "waiting"));
 
 export const isOpen = (turn: Turn): boolean => turn.phase === "queued" || turn.phase === "answering";
 
@@ -71,15 +84,17 @@ export function apply(conversation: Conversation, op: Op): Conversation {
         turns: replace(turns, op.turn, (turn) => ({ ...turn, parts: put(turn.parts, op.part, op.value) })),
       };
     case "piece":
-      return {
-        ...conversation,
-        turns: replace(turns, op.turn, (turn) => {
-          const part = turn.parts[op.part];
-          return part ? { ...turn, parts: put(turn.parts, op.part, { ...part, text: part.text + op.text }) } : turn;
-        }),
-      };
+      return { ...conversation, turns: change(turns, op, (part) => ({ ...part, text: part.text + op.text })) };
+    case "step":
+      return { ...conversation, turns: change(turns, op, (part) => ({ ...part, ...op.fields }) as Part) };
   }
 }
+
+const change = (turns: readonly Turn[], at: { turn: number; part: number }, made: (part: Part) => Part) =>
+  replace(turns, at.turn, (turn) => {
+    const part = turn.parts[at.part];
+    return part ? { ...turn, parts: put(turn.parts, at.part, made(part)) } : turn;
+  });
 
 const replace = (turns: readonly Turn[], id: number, change: (turn: Turn) => Turn) =>
   turns.map((turn) => (turn.id === id ? change(turn) : turn));
@@ -130,7 +145,8 @@ function catchUp({ conversation, ahead }: Received): Received {
 /** A conversation out of whatever stands in `raw`; what makes no sense is left out. */
 export function read(raw: unknown): Conversation {
   const { seq, turns, status } = record(raw);
-  const { model, phase, detail, fraction } = record(status);
+  const { model, phase, detail, fraction, context } = record(status);
+  const { prompt_tokens: used, max_seq_len: most } = record(context);
   return {
     seq: typeof seq === "number" ? seq : -1,
     turns: list(turns).map(readTurn),
@@ -139,6 +155,7 @@ export function read(raw: unknown): Conversation {
       phase: oneOf(phase, ["idle", "loading", "ready", "failed"], "idle"),
       detail: text(detail),
       fraction: typeof fraction === "number" ? fraction : null,
+      context: isNumber(used) && isNumber(most) ? { prompt_tokens: used, max_seq_len: most } : null,
     },
   };
 }
@@ -159,18 +176,24 @@ function readTurn(raw: unknown, index: number): Turn {
 }
 
 function readPart(raw: unknown): Part {
-  const { kind, text: said, name, state, result } = record(raw);
-  if (kind !== "call") return { kind: "text", text: text(said) };
+  const part = record(raw);
+  if (part["kind"] !== "call") return { kind: part["kind"] === "notice" ? "notice" : "text", text: text(part["text"]) };
+  const { seconds, bundle } = part;
+  const words = ["id", "language", "digest", "progress", "result"].filter((name) => typeof part[name] === "string");
+  const shown = Object.entries(record(bundle)).filter((entry) => typeof entry[1] === "string");
   return {
-    kind,
-    text: text(said),
-    name: text(name),
-    state: oneOf(state, ["calling", "not run", "done", "failed", "stopped"], "not run"),
-    ...(result === undefined ? {} : { result: text(result) }),
+    kind: "call",
+    text: text(part["text"]),
+    name: text(part["name"]),
+    state: oneOf(part["state"], CALL_STATES, "not run"),
+    ...Object.fromEntries(words.map((name) => [name, part[name]])),
+    ...(shown.length ? { bundle: Object.fromEntries(shown) as Record<string, string> } : {}),
+    ...(isNumber(seconds) ? { seconds } : {}),
   };
 }
 
 const record = (raw: unknown) => (typeof raw === "object" && raw !== null ? raw : {}) as Record<string, unknown>;
+const isNumber = (raw: unknown): raw is number => Number.isFinite(raw);
 const list = (raw: unknown): unknown[] => (Array.isArray(raw) ? raw : []);
 const text = (raw: unknown) => (typeof raw === "string" ? raw : "");
 const oneOf = <T extends string>(raw: unknown, known: readonly T[], otherwise: T): T =>

@@ -1,9 +1,11 @@
 // The wire: traits, numbered messages and commands ↔ a session that the panel can show. Only this file knows anywidget.
 
 import { keepMirror } from "./mirror";
-import { type Session, show } from "./panel";
+import { GONE_MS, type Session, show } from "./panel";
 import {
+  type Call,
   type Conversation,
+  type Decision,
   isMissing,
   isOpen,
   nothing,
@@ -29,6 +31,7 @@ interface Message {
   ops?: Op[];
   snapshot?: unknown;
   mirror?: string;
+  roll?: boolean;
   acks?: { nonce: string; error?: string }[];
 }
 
@@ -49,6 +52,7 @@ class WidgetSession implements Session {
   private readonly listeners = new Set<() => void>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private views = 0;
+  private heard = false;
   readonly mirror: { text: string | null } = { text: null };
 
   constructor(
@@ -59,9 +63,13 @@ class WidgetSession implements Session {
     const onState = () => this.adopt(this.model.get("state"));
     model.on("msg:custom", onMessage);
     model.on("change:state", onState);
+    // A page that slept may have been counted out, or have missed the last word.
+    const onLook = () => void (document.visibilityState === "visible" && this.views && this.catchUp());
+    document.addEventListener("visibilitychange", onLook);
     signal.addEventListener("abort", () => {
       model.off("msg:custom", onMessage);
       model.off("change:state", onState);
+      document.removeEventListener("visibilitychange", onLook);
       clearTimeout(this.timer);
     });
     this.adopt(model.get("state"));
@@ -85,15 +93,28 @@ class WidgetSession implements Session {
     return since.length ? Date.now() - Math.min(...since) : 0;
   }
 
+  get live() {
+    return this.heard && this.waited < GONE_MS;
+  }
+
   get stopping() {
     return this.waits("stop");
   }
 
   ask(text: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.command("ask", { text }, (error) => (error === undefined ? resolve() : reject(new Error(error))));
-    });
+    return this.request("ask", { text });
   }
+
+  edit(turn: number, text: string): Promise<void> {
+    return this.request("edit", { turn, text });
+  }
+
+  regenerate(turn: number): Promise<void> {
+    return this.request("regenerate", { turn });
+  }
+
+  readonly decide = ({ id, digest }: Call, decision: Decision, reason: string): Promise<void> =>
+    this.request("decide", { call: id ?? "", digest: digest ?? "", decision, reason });
 
   stop(): void {
     if (!this.stopping) this.command("stop");
@@ -111,6 +132,8 @@ class WidgetSession implements Session {
 
   private hear(message: Message): void {
     const before = this.received.conversation;
+    this.heard = true;
+    if (message.roll && this.views) this.post({ command: "here", nonce: this.nonce(), page: this.page });
     if (message.snapshot !== undefined) this.adopt(message.snapshot);
     if (message.seq !== undefined && message.ops) this.received = receiveOps(this.received, message.seq, message.ops);
     if (isMissing(this.received)) this.catchUp();
@@ -139,6 +162,12 @@ class WidgetSession implements Session {
 
   private waits(command: string): boolean {
     return [...this.pending.values()].some((pending) => pending.command.command === command);
+  }
+
+  private request(command: string, fields: object): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.command(command, fields, (error) => (error === undefined ? resolve() : reject(new Error(error))));
+    });
   }
 
   /** Sends a command, and again until it is acknowledged. Its nonce makes that harmless. */

@@ -11,6 +11,7 @@ import {
   receiveSnapshot,
   start,
   type Turn,
+  waitingCalls,
 } from "../src/state";
 
 declare const process: { env: Record<string, string | undefined> };
@@ -52,14 +53,24 @@ describe("an operation", () => {
     now = apply(now, { op: "mark", turn: 1, fields: { phase: "done" } });
     expect(now.turns[0]).toMatchObject({ phase: "done", parts: [{ name: "f", state: "not run" }] });
     expect(apply(now, { op: "turns", turns: [] }).turns).toEqual([]);
-    const status = { model: "m", phase: "loading", detail: "", fraction: 0.5 } as const;
+    const status = { model: "m", phase: "loading", detail: "", fraction: 0.5, context: null } as const;
     expect(apply(now, { op: "status", status }).status).toBe(status);
+  });
+
+  it("takes a call a step on, and leaves what the step does not name", () => {
+    const waits = { kind: "call", id: "c", name: "f", text: "{}", state: "waiting", digest: "d" } as const;
+    const now = apply(empty, { op: "turn", turn: turn(1, { parts: [waits] }) });
+    const after = apply(now, { op: "step", turn: 1, part: 0, fields: { state: "running", digest: "" } });
+    expect(after.turns[0]?.parts).toEqual([{ ...waits, state: "running", digest: "" }]);
+    expect(waitingCalls(now.turns)).toEqual([waits]);
+    expect(waitingCalls(after.turns)).toEqual([]);
   });
 
   it("for a turn or a part that is not there changes nothing", () => {
     const now = apply(empty, { op: "turn", turn: turn(1) });
     expect(apply(now, { op: "piece", turn: 9, part: 0, text: "x" }).turns).toEqual(now.turns);
     expect(apply(now, { op: "piece", turn: 1, part: 3, text: "x" }).turns).toEqual(now.turns);
+    expect(apply(now, { op: "step", turn: 1, part: 3, fields: { state: "done" } }).turns).toEqual(now.turns);
   });
 });
 
@@ -180,7 +191,13 @@ describe("a saved notebook", () => {
   it("is read as it was written", () => {
     const conversation: Conversation = {
       seq: 7,
-      status: { model: "m", phase: "ready", detail: "", fraction: null },
+      status: {
+        model: "m",
+        phase: "ready",
+        detail: "",
+        fraction: null,
+        context: { prompt_tokens: 12, max_seq_len: 2048 },
+      },
       turns: [
         turn(3, {
           phase: "failed",
@@ -189,11 +206,51 @@ describe("a saved notebook", () => {
           parts: [
             { kind: "text", text: "t" },
             { kind: "call", name: "f", text: "{}", state: "done", result: "r" },
+            { kind: "notice", text: "n" },
+            {
+              kind: "call",
+              id: "c1",
+              name: "f",
+              text: "1",
+              language: "python",
+              state: "waiting",
+              digest: "d",
+              progress: "p",
+              bundle: { "text/html": "<b>h</b>" },
+              seconds: 1.5,
+            },
           ],
         }),
       ],
     };
     expect(read(JSON.parse(JSON.stringify(conversation)))).toEqual(conversation);
+  });
+
+  it("of before there were steps is read", () => {
+    const old = { kind: "call", name: "f", text: "{}", state: "done", result: "r" };
+    expect(read({ seq: 1, turns: [{ id: 1, question: "q", parts: [old], phase: "done" }] }).turns[0]?.parts).toEqual([
+      old,
+    ]);
+    expect(read({ status: { model: "m", phase: "ready", detail: "", fraction: null } }).status.context).toBeNull();
+  });
+
+  it("with a call that makes no sense is a call all the same", () => {
+    const strange = {
+      kind: "call",
+      id: 1,
+      name: {},
+      state: "flying",
+      digest: [],
+      bundle: { a: 1, b: "x" },
+      seconds: "1",
+    };
+    const parts = read({ turns: [{ parts: [strange, { kind: "notice" }, { kind: "call", bundle: "x" }] }] }).turns[0]
+      ?.parts;
+    expect(parts).toEqual([
+      { kind: "call", name: "", text: "", state: "not run", bundle: { b: "x" } },
+      { kind: "notice", text: "" },
+      { kind: "call", name: "", text: "", state: "not run" },
+    ]);
   });
 
   it("may hold anything", () => {

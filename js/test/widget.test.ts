@@ -27,7 +27,7 @@ class FakeModel implements Model {
   commands = (command: string) => this.sent.filter((sent) => sent.command === command);
 }
 
-const status = { model: "llama", phase: "ready", detail: "", fraction: null };
+const status = { model: "llama", phase: "ready", detail: "", fraction: null, context: null };
 const turn = (fields: Partial<Turn> = {}): Turn => ({ id: 1, question: "q", parts: [], phase: "answering", ...fields });
 
 let model: FakeModel;
@@ -246,6 +246,116 @@ describe("the wire", () => {
     expect(model.commands("mirror")).toEqual([]);
     model.tell({ seq: 2, ops: [{ op: "mark", turn: 1, fields: { phase: "done" } }] });
     expect(model.commands("mirror")).toHaveLength(1);
+  });
+});
+
+describe("a call that waits", () => {
+  const waiting = { kind: "call", id: "c1", name: "f", text: "{}", state: "waiting", digest: "d1" } as const;
+  const alert = () => [...el.querySelectorAll('p.llama-nb-hidden[role="alert"]')].at(-1)?.textContent;
+  beforeEach(() => {
+    model.tell({ seq: 1, ops: [{ op: "turn", turn: turn({ parts: [waiting] }) }] });
+    vi.advanceTimersByTime(50);
+  });
+
+  it("is said once, to who cannot see it", () => {
+    expect(alert()).toBe("The tool f waits for you: allow or deny it in its cell.");
+    expect(said()).toContain("Waits for your decision");
+    const changes = vi.fn();
+    const observer = new MutationObserver(changes);
+    observer.observe(el.querySelector('p.llama-nb-hidden[role="alert"]')!, { childList: true, subtree: true });
+    model.tell({ seq: 2, ops: [{ op: "piece", turn: 1, part: 1, text: "x" }] });
+    model.tell({ seq: 3, ops: [{ op: "status", status }] });
+    vi.advanceTimersByTime(50);
+    expect(observer.takeRecords()).toEqual([]);
+    model.tell({ seq: 4, ops: [{ op: "step", turn: 1, part: 0, fields: { state: "running", digest: "" } }] });
+    vi.advanceTimersByTime(50);
+    expect(alert()).toBe("");
+  });
+
+  it("is decided by a command that is tried until it is acknowledged", async () => {
+    named("Allow once").click();
+    vi.advanceTimersByTime(3000);
+    const sent = model.commands("decide");
+    expect(sent.length).toBeGreaterThan(2);
+    expect(new Set(sent.map((command) => command.nonce)).size).toBe(1);
+    expect(sent[0]).toMatchObject({ call: "c1", digest: "d1", decision: "once", reason: "" });
+    model.acknowledge("decide", { error: "nothing was decided" });
+    await vi.advanceTimersByTimeAsync(50);
+    expect(el.querySelector('.llama-nb-approval [role="alert"]')?.textContent).toBe("nothing was decided");
+    named("Deny").form?.dispatchEvent(new Event("submit", { cancelable: true }));
+    expect(model.commands("decide").at(-1)).toMatchObject({ decision: "deny" });
+  });
+
+  it("has no buttons before a kernel has answered", () => {
+    const saved = new FakeModel();
+    saved.traits["state"] = { seq: 4, status, turns: [turn({ parts: [waiting] })] };
+    const another = makeWidget();
+    const end = another.initialize({ model: saved });
+    const place = document.createElement("div");
+    const endPlace = another.render({ model: saved, el: place });
+    const approval = () => place.querySelector<HTMLElement>(".llama-nb-approval")!;
+    expect(approval().hidden).toBe(true);
+    saved.acknowledge("snapshot");
+    vi.advanceTimersByTime(50);
+    expect(approval().hidden).toBe(false);
+    endPlace();
+    end();
+  });
+
+  it("keeps the focus in the panel when it has gone", () => {
+    named("Deny").focus();
+    model.tell({ seq: 2, ops: [{ op: "turns", turns: [] }] });
+    vi.advanceTimersByTime(50);
+    expect(document.activeElement).toBe(box());
+  });
+});
+
+describe("the roll", () => {
+  it("is answered as long as somebody looks", () => {
+    model.tell({ roll: true });
+    expect(model.commands("here")).toHaveLength(1);
+    endView();
+    model.tell({ roll: true });
+    expect(model.commands("here")).toHaveLength(1);
+    el = view();
+  });
+
+  it("a page that was away catches up", () => {
+    const before = model.commands("snapshot").length;
+    document.dispatchEvent(new Event("visibilitychange"));
+    expect(model.commands("snapshot")).toHaveLength(before + 1);
+  });
+});
+
+describe("asking again", () => {
+  beforeEach(() => {
+    const done = { parts: [{ kind: "text", text: "a" }], phase: "done" } as const;
+    model.tell({ seq: 1, ops: [{ op: "turn", turn: turn({ id: -3, ...done }) }] });
+    vi.advanceTimersByTime(50);
+  });
+
+  it("names the turn", () => {
+    named("Regenerate").click();
+    named("Edit").click();
+    const edited = el.querySelector<HTMLTextAreaElement>(".llama-nb-editing textarea")!;
+    edited.value = "new";
+    edited.form?.dispatchEvent(new Event("submit", { cancelable: true }));
+    expect(model.commands("regenerate")).toMatchObject([{ turn: -3 }]);
+    expect(model.commands("edit")).toMatchObject([{ turn: -3, text: "new" }]);
+  });
+});
+
+describe("the meter", () => {
+  it("says how much of the context is used, once it is known", () => {
+    const context = () => el.querySelector<HTMLElement>(".llama-nb-context")!;
+    expect(context().hidden).toBe(true);
+    const used = { ...status, context: { prompt_tokens: 1234, max_seq_len: 2048 } };
+    model.tell({ seq: 1, ops: [{ op: "status", status: used }] });
+    vi.advanceTimersByTime(50);
+    expect(context().hidden).toBe(false);
+    expect(context().textContent).toBe("1,234 of 2,048 tokens");
+    const meter = context().querySelector("meter");
+    expect(["value", "max"].map((name) => meter?.getAttribute(name))).toEqual(["1234", "2048"]);
   });
 });
 

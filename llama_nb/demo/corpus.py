@@ -10,27 +10,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llama_nb.apis.messages import (
+    BuiltinTool,
     CompletionMessage,
     Message,
     StopReason,
     SystemMessage,
     ToolCall,
     ToolDefinition,
+    ToolPromptFormat,
     ToolResponseMessage,
     UserMessage,
+    tool_name_str,
 )
-from llama_nb.demo import general, personal, showing, tooltalk, words
-from llama_nb.demo.talk import SMALL_TALK
-from llama_nb.demo.topics import ABOUT_LLAMA_NB, Topic
+from llama_nb.demo import general, manners, personal, searches, showing, tooltalk, values, words
+from llama_nb.demo.topics import ABOUT_LLAMA_NB, SMALL_TALK, Topic
+from llama_nb.prompt_format.call_text import needs_python_tag
 from llama_nb.prompt_format.render import MONTHS
 
-NO_FITTING_TOOL = (
-    "None of the tools offered here fits that. You can offer another: `nb.Chat(tools=[ToolDefinition(...)])`."
-)
-NO_TOOLS_HERE = "No tool is offered in this conversation. You can offer some: `nb.Chat(tools=[ToolDefinition(...)])`."
+NO_FITTING_TOOL = "None of the tools offered here can do that. You can offer another: `nb.Chat(tools=[f])`."
+NO_FITTING_TOOL_BRIEF = "None of the tools offered here can do that."
+NO_TOOLS_HERE = "No tool is offered in this conversation. You can offer functions: `nb.Chat(tools=[f])`."
+NOTED = "Good to know. What can I do for you?"
+NOT_ALLOWED = "I did not do that, since you did not allow it."
 NO_MORE = "That is all I know of it. `%llama help` and the folder `notebooks` tell more."
 NO_EXAMPLE = "I have no example of that. The folder `notebooks` has some of other things."
 
@@ -40,6 +44,7 @@ class Dialog:
     messages: list[Message]
     tools: list[ToolDefinition] = field(default_factory=list)
     today: date = date(2024, 1, 1)
+    tool_prompt_format: ToolPromptFormat = ToolPromptFormat.json
 
 
 def dialogs(seed: int, count: int, start: int = 0) -> Iterator[Dialog]:
@@ -51,11 +56,11 @@ def dialog(seed: int, index: int) -> Dialog:
     """Drawn from a chance of its own, so that any part of the corpus can be made alone."""
     rng = Random(f"llama-nb-guide/{seed}/{index}")  # a string seeds by its SHA-512, not by hash()
     talk = Conversation(rng)
-    if rng.random() < 0.42:
+    if rng.random() < 0.58:
         talk.with_tools()
     else:
         talk.without_tools()
-    return Dialog(talk.messages, talk.tools, talk.today)
+    return Dialog(talk.messages, talk.tools, talk.today, talk.format)
 
 
 # How the system message wants answers ---------------------------------------------------------------------------------
@@ -146,6 +151,9 @@ class Conversation:
         self.brief = False
         self.prefix = ""
         self.calls = 0
+        self.offers: list[tooltalk.Offer] = []
+        self.searches: list[BuiltinTool] = []
+        self.format = ToolPromptFormat.json
 
     # Whole conversations
 
@@ -155,28 +163,29 @@ class Conversation:
             self._plain_turn()
 
     def with_tools(self) -> None:
+        """Custom tools, built-in ones, or both."""
         rng = self.rng
-        offers = tooltalk.offers(rng)
-        self.tools = [one.definition for one in offers]
+        if rng.random() < 0.12:
+            self.searches = rng.choice(_SEARCHES)
+            self.tools = [ToolDefinition(tool_name=tool) for tool in self.searches]
+        if not self.searches or rng.random() < 0.4:
+            self.format = rng.choices((ToolPromptFormat.json, ToolPromptFormat.function_tag), (57, 43))[0]
+            self.offers = tooltalk.offers(rng, typed_strings=self.format is ToolPromptFormat.function_tag)
+            if self.searches:
+                self.offers = self.offers[:2]
+            self.tools += [one.definition for one in self.offers]
         if rng.random() < 0.35:
             self._system()
-        for turn in range(rng.choices((1, 2, 3, 4), (36, 30, 20, 14))[0]):
+        for turn in range(rng.choices((1, 2, 3, 4), (46, 28, 16, 10))[0]):
             kind = rng.random()
-            if kind < (0.64 if turn == 0 else 0.58):
-                self._call(rng.choice(offers))
-            elif kind < 0.73:
-                self._unfitting(offers)
-            elif kind < 0.75:
-                names = ", ".join(f"`{tool.tool_name}`" for tool in self.tools)
-                self._say(Turn(words.typed(rng, words.say(rng, f"({_WHICH_TOOLS})")), f"I can call {names}."))
-            elif kind < 0.765:
-                day = f"{self.today.day} {MONTHS[self.today.month - 1]} {self.today.year}"
-                if "date" not in repr(self.tools) and "time" not in repr(self.tools):
-                    self._say(Turn(words.typed(rng, words.say(rng, _TODAY)), f"Today is {day}."))
+            if kind < (0.66 if turn == 0 else 0.58):
+                self._call()
+            elif kind < 0.82:
+                self._unfitting()
+            elif kind < 0.87:
+                self._about_tools()
             else:
                 self._plain_turn()
-        if not self.messages or isinstance(self.messages[-1], SystemMessage):
-            self._call(offers[0])
 
     def _length(self) -> int:
         if self.rng.random() < 0.012:
@@ -228,7 +237,7 @@ class Conversation:
             self._say(_of_topic(rng, rng.choice(ABOUT_LLAMA_NB)))
         elif kind < 0.60:
             self._say(_of_topic(rng, rng.choice(SMALL_TALK)))
-        elif kind < 0.71:
+        elif kind < 0.71 and self._is_beyond_tools():
             self._say(Turn(*general.question(rng)))
         elif kind < 0.80:
             self._say(Turn(*showing.something(rng)))
@@ -271,7 +280,7 @@ class Conversation:
         """Sums, and what only a tool could do; where tools are offered it would be unclear whether one fits."""
         rng = self.rng
         if self.tools:
-            self._say(_of_topic(rng, rng.choice(SMALL_TALK)))
+            self._say(Turn(words.typed(rng, values.fill(rng, rng.choice(_STATEMENTS))), NOTED))
         elif rng.random() < 0.1:
             self._say(Turn(words.typed(rng, words.say(rng, f"({_WHICH_TOOLS})")), NO_TOOLS_HERE))
         elif rng.random() < 0.3:
@@ -279,8 +288,8 @@ class Conversation:
         elif rng.random() < 0.6:
             self._say(Turn(*general.live(rng)))
         else:
-            one = tooltalk.doing(rng)
-            self._say(Turn(one.use(rng).ask, general.NO_TOOL, general.NO_TOOL_BRIEF))
+            one = tooltalk.some_offer(rng)
+            self._say(Turn(tooltalk.use(rng, one).ask, general.NO_TOOL, general.NO_TOOL_BRIEF))
 
     def _look_back(self, last: Turn) -> None:
         rng = self.rng
@@ -297,35 +306,137 @@ class Conversation:
 
     # Tools
 
-    def _unfitting(self, offers: list[tooltalk.Offer]) -> None:
-        """A request for a tool that is not offered."""
-        other = tooltalk.other_than(self.rng, offers)
-        self._say(Turn(other.use(self.rng).ask, NO_FITTING_TOOL, "None of the tools offered here fits that."))
+    def _is_beyond_tools(self) -> bool:
+        """Whether a general question would be beyond what is offered."""
+        return not self.searches and not any(one.family.theme in _TELLING for one in self.offers)
 
-    def _call(self, one: tooltalk.Offer) -> None:
-        rng = self.rng
-        if one.missing and rng.random() < 0.03:
-            self._say(Turn(words.typed(rng, one.missing[0]), one.missing[1]))
+    def _unfitting(self) -> None:
+        """A request that no tool here serves."""
+        if self.searches or any(one.family.serves_any for one in self.offers):
+            self._plain_turn()
             return
-        use = one.use(rng)
-        self._write_call(one, use)
-        if one.again and rng.random() < 0.12:
-            self._write_call(one, one.again(rng))
+        other = tooltalk.other_than(self.rng, self.offers)
+        self._say(Turn(tooltalk.use(self.rng, other).ask, NO_FITTING_TOOL, NO_FITTING_TOOL_BRIEF))
 
-    def _write_call(self, one: tooltalk.Offer, use: tooltalk.Use) -> None:
+    def _about_tools(self) -> None:
         rng = self.rng
-        name = str(one.definition.tool_name)
-        self.messages.append(UserMessage(content=use.ask))
-        call = ToolCall(call_id=f"call-{self.calls}", tool_name=name, arguments=use.arguments)
+        kind = rng.random()
+        names = [f"`{tool_name_str(tool.tool_name)}`" for tool in self.tools]
+        if kind < 0.25:
+            self._say(Turn(words.typed(rng, words.say(rng, f"({_WHICH_TOOLS})")), f"I can call {', '.join(names)}."))
+        elif kind < 0.5:
+            if not any(mark in repr(self.tools).lower() for mark in ("date", "time", "day", "calendar", "search")):
+                day = f"{self.today.day} {MONTHS[self.today.month - 1]} {self.today.year}"
+                self._say(Turn(words.typed(rng, words.say(rng, _TODAY)), f"Today is {day}."))
+        elif kind < 0.75:
+            self._unanswerable()
+        elif missing := [one.family.missing for one in self.offers if one.family.missing]:
+            asks, back = rng.choice(missing)
+            self._say(Turn(words.typed(rng, rng.choice(asks.split("|")), closers=(" please", "?")), back))
+
+    def _call(self) -> None:
+        rng = self.rng
+        if self.searches and (not self.offers or rng.random() < 0.5):
+            found = searches.search(rng, self.searches)
+            self._ask(found.ask)
+            self._write_call(found.tool, {"query": found.query})
+            if rng.random() < 0.7:
+                self._answer_to(found.result, f"I found: {found.result.rstrip('.')}.")
+            return
+        one = rng.choice(self.offers)
+        kind = rng.random()
+        if kind < 0.1 and self._call_twice(one):
+            return
+        use = tooltalk.use(rng, one)
+        self._ask(use.ask)
+        self._write_call(one.name, use.arguments)
+        if rng.random() < 0.7:
+            self._answer_of(one, use)
+        if rng.random() < 0.1 and (then := tooltalk.again(rng, one, use)):
+            self._ask(then.ask)
+            self._write_call(one.name, then.arguments)
+            if rng.random() < 0.7:
+                self._answer_of(one, then)
+
+    def _call_twice(self, one: tooltalk.Offer) -> bool:
+        """Two things in one request: the second call follows the first result."""
+        rng = self.rng
+        other = rng.choice(self.offers)
+        both = tooltalk.two_values(rng, one) if other is one else tooltalk.two_at_once(rng, one, other)
+        if both is None:
+            return False
+        first, second = both.uses
+        self._ask(both.ask)
+        self._write_call(one.name, first.arguments)
+        came = self._come(one, first)
+        self._respond(came[0])
+        self._write_call(other.name, second.arguments)
+        came_then = self._come(other, second)
+        self._answer_to(came_then[0], f"{came[1]} {came_then[1]}")
+        return True
+
+    def _answer_of(self, one: tooltalk.Offer, use: tooltalk.Use) -> None:
+        self._answer_to(*self._come(one, use))
+
+    def _come(self, one: tooltalk.Offer, use: tooltalk.Use) -> tuple[str, str]:
+        """What comes of a call, and what is said of it."""
+        rng = self.rng
+        kind = rng.random()
+        if kind < 0.09:
+            text = values.fill(rng, rng.choice(manners.FAILURES))
+            return text, f"I could not do that: {tooltalk.trouble(text)}."
+        if kind < 0.14:
+            text = values.fill(rng, rng.choice(manners.DENIALS))
+            reason = text.removeprefix("denied").removeprefix(": ")
+            plain = not reason or reason == "the user did not allow this call"
+            return text, NOT_ALLOWED if plain else f"{NOT_ALLOWED[:-1]}: {reason}."
+        came = tooltalk.result(rng, one)
+        return came, tooltalk.told(one, use, came)
+
+    def _ask(self, text: str) -> None:
+        self.messages.append(UserMessage(content=text))
+
+    def _write_call(self, name: str | BuiltinTool, arguments: dict[str, Any]) -> None:
+        """Closed as the prompt's format has it: behind a tag the tool is to be run at once."""
+        call = ToolCall(call_id=f"call-{self.calls}", tool_name=name, arguments=arguments)
         self.calls += 1
-        self.messages.append(CompletionMessage(content="", stop_reason=StopReason.end_of_message, tool_calls=[call]))
+        tagged = needs_python_tag([call], self.format)
+        reason = StopReason.end_of_message if tagged else StopReason.end_of_turn
+        self.messages.append(CompletionMessage(content="", stop_reason=reason, tool_calls=[call]))
         self.last = None
-        if rng.random() < 0.45:
-            result = tooltalk.some_result(rng, one)
-            self.messages.append(ToolResponseMessage(call_id=call.call_id, tool_name=name, content=result))
-            answer = self.prefix + tooltalk.answer_from(use, name, result)
-            self._answer(answer)
-            self.last = Turn(use.ask, answer)
+
+    def _respond(self, text: str) -> None:
+        last = self.messages[-1]
+        assert isinstance(last, CompletionMessage)
+        call = last.tool_calls[0]
+        self.messages.append(ToolResponseMessage(call_id=call.call_id, tool_name=call.tool_name, content=text))
+
+    def _answer_to(self, came: str, answer: str) -> None:
+        self._respond(came)
+        self._answer(self.prefix + answer)
+        self.last = Turn("", self.prefix + answer)
+
+
+_SEARCHES = (
+    [BuiltinTool.brave_search],
+    [BuiltinTool.brave_search],
+    [BuiltinTool.wolfram_alpha],
+    [BuiltinTool.brave_search, BuiltinTool.wolfram_alpha],
+    [BuiltinTool.brave_search, BuiltinTool.wolfram_alpha],
+)
+_TELLING = ("knowledge", "mathematics", "text", "food", "travel", "media", "development", "people", "messages", "files", "health", "money", "time", "shopping")
+_STATEMENTS = (
+    "I love {genre} music|{dish} is my favourite|the weather was nice yesterday|{city} is a beautiful city|"
+    "I have been to {city}|I don't like {dish}|my {device} is old|I bought {item} yesterday|I watched {film} yesterday|"
+    "I have read {book}|{person} is very nice|it rained all day|my meeting was boring|I hate mondays|"
+    "I was in {city} last year|the {room} is my favourite room|I play {sport} every week|my {animal} is asleep|"
+    "{team} played well yesterday|I speak {language}|we had {dish} for lunch|I had a long day|my flight was late|"
+    "my phone is from {company}|{artist} is a great singer|I just came back from {country}|the traffic was terrible|"
+    "I forgot my umbrella yesterday|my alarm did not ring this morning|the dollar is weak these days|"
+    "I like {animal}s|it is very hot today|I am tired|I have a new {product}|{company} is a big company|"
+    "my {plant} is doing well|I slept well|I got an email from {person}|the train was late again|I have to work late|"
+    "that tool is useful|tools are great|this is a test of the tools|I wrote those tools myself|I am just looking around"
+).split("|")
 
 
 def _of_topic(rng: Random, topic: Topic) -> Turn:

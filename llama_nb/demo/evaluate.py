@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -21,12 +21,16 @@ from llama_nb.apis.messages import (
     SystemMessage,
     ToolCall,
     ToolDefinition,
+    ToolPromptFormat,
     ToolResponseMessage,
     UserMessage,
+    tool_name_str,
 )
 from llama_nb.demo.heldout import CASES, Call, Case
 from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.model import ModelArgs, Transformer
+from llama_nb.prompt_format.answer import AnswerReader
+from llama_nb.prompt_format.call_text import needs_python_tag
 from llama_nb.prompt_format.encode import DialogEncoder
 from llama_nb.prompt_format.render import render
 from llama_nb.prompt_format.tokenizer import load_tokenizer
@@ -73,23 +77,37 @@ class Checkpoint:
         self.model.float().eval()
 
     @torch.inference_mode()
-    def answer(self, messages: Sequence[Message], tools: Sequence[ToolDefinition] = ()) -> tuple[str, bool]:
-        """The answer's text, and whether it is a tool call; a closing token that is missing shows as `…`."""
-        prompt = DialogEncoder(self.tokenizer).encode(render(messages, tools, today=TODAY))
+    def answer(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[ToolDefinition] = (),
+        tool_prompt_format: ToolPromptFormat | None = None,
+    ) -> CompletionMessage:
+        """The answer as it would reach a chat: its calls read, or its text. One that does not end ends in `…`."""
+        turns = render(messages, tools, today=TODAY, tool_prompt_format=tool_prompt_format)
+        prompt = DialogEncoder(self.tokenizer).encode(turns)
         args = self.model.args
         cache = KVCache(args.n_layers, args.n_kv_heads, args.head_dim, len(prompt) + LONGEST_ANSWER)
-        new, answer = prompt, []
-        closing = {self.tokenizer.eot_id, self.tokenizer.eom_id}
+        reader = AnswerReader(self.tokenizer.special_tokens, tools, tool_prompt_format=tool_prompt_format)
+        reasons = {
+            self.tokenizer.eot_id: StopReason.end_of_turn,
+            self.tokenizer.eom_id: StopReason.end_of_message,
+        }
+        new, answer = prompt, list[int]()
         for _ in range(LONGEST_ANSWER):
             token = int(self.model(torch.tensor([new]), cache, last_only=True)[0, -1].argmax())
-            answer.append(token)
-            if token in closing:
+            if token in reasons:
                 break
+            answer.append(token)
             new = [token]
-        called = answer[0] == self.tokenizer.python_tag_id
-        closed = answer[-1] == (self.tokenizer.eom_id if called else self.tokenizer.eot_id)
-        text = self.tokenizer.decode(answer[called : len(answer) - closed])
-        return text + ("" if closed else "…"), called
+        tagged = answer[:1] == [self.tokenizer.python_tag_id]
+        reader.feed(answer[:tagged], "")
+        reader.feed(answer[tagged:], self.tokenizer.decode(answer[tagged:]))
+        reader.end(reasons.get(token, StopReason.out_of_tokens))
+        assert reader.message is not None
+        if token in reasons:
+            return reader.message
+        return reader.message.model_copy(update={"content": f"{reader.message.content}…"})
 
 
 def evaluate(folder: Path, cases: Sequence[Case] = CASES) -> list[Result]:
@@ -98,8 +116,10 @@ def evaluate(folder: Path, cases: Sequence[Case] = CASES) -> list[Result]:
 
 
 def _result(checkpoint: Checkpoint, case: Case) -> Result:
-    answer, called = checkpoint.answer(_messages(case), case.tools)
-    return Result(case.group, case, answer, _is_right(case, answer, called))
+    message = checkpoint.answer(_messages(case), case.tools, case.tool_prompt_format)
+    told = [str(message.content)] if message.content else []
+    called = [f"{tool_name_str(call.tool_name)}({json.dumps(call.arguments)})" for call in message.tool_calls]
+    return Result(case.group, case, " ".join(told + called), _is_right(case, message))
 
 
 def _messages(case: Case) -> list[Message]:
@@ -111,29 +131,21 @@ def _messages(case: Case) -> list[Message]:
             messages.append(answer if asked else UserMessage(content=said))
         elif isinstance(said, Call):
             call = ToolCall(call_id="call", tool_name=said.name, arguments=said.arguments)
-            messages.append(CompletionMessage(content="", stop_reason=StopReason.end_of_message, tool_calls=[call]))
+            tagged = needs_python_tag([call], case.tool_prompt_format or ToolPromptFormat.json)
+            reason = StopReason.end_of_message if tagged else StopReason.end_of_turn
+            messages.append(CompletionMessage(content="", stop_reason=reason, tool_calls=[call]))
         else:
             messages.append(ToolResponseMessage(call_id="call", tool_name=said.tool_name, content=said.content))
     return messages
 
 
-def _is_right(case: Case, answer: str, called: bool) -> bool:
+def _is_right(case: Case, message: CompletionMessage) -> bool:
     if case.call is not None:
-        return called and _call(answer) == {
-            "type": "function",
-            "name": case.call.name,
-            "parameters": case.call.arguments,
-        }
-    lowered = answer.lower()
-    contains = all(any(word.lower() in lowered for word in words.split("|")) for words in case.contains)
-    return not called and not answer.endswith("…") and contains
-
-
-def _call(answer: str) -> Any:
-    try:
-        return json.loads(answer)
-    except ValueError:
-        return None
+        calls = [Call(tool_name_str(call.tool_name), call.arguments) for call in message.tool_calls]
+        return calls == [case.call]
+    answer = str(message.content).lower()
+    contains = all(any(word.lower() in answer for word in words.split("|")) for words in case.contains)
+    return not message.tool_calls and not answer.endswith("…") and contains
 
 
 def shares(results: Sequence[Result]) -> dict[str, str]:

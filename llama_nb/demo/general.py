@@ -20,8 +20,8 @@ CANNOT_WRITE = (
     '`nb.Chat("path/to/folder")`.'
 )
 NO_TOOL = (
-    "I cannot know that by myself, and no tool for it is offered here. You can offer one: "
-    "`nb.Chat(tools=[ToolDefinition(...)])`; then I call it."
+    "I cannot know that by myself, and no tool for it is offered here. You can offer a function: "
+    "`nb.Chat(tools=[f])`; then I call it."
 )
 NO_TOOL_BRIEF = "No tool for that is offered here."
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from llama_nb.apis.messages import ToolDefinition, ToolParamDefinition
+from llama_nb.apis.messages import BuiltinTool, ToolDefinition, ToolParamDefinition, ToolPromptFormat
 
 
 class Call(NamedTuple):
@@ -30,6 +30,7 @@ class Case(NamedTuple):
     tools: tuple[ToolDefinition, ...] = ()
     call: Call | None = None
     system: str | None = None
+    tool_prompt_format: ToolPromptFormat | None = None  # None: the family's own, JSON
 
 
 def _tool(name: str, description: str, **parameters: str) -> ToolDefinition:
@@ -48,74 +49,87 @@ def _asked(group: str, question: str, *contains: str, system: str | None = None)
 _ABOUT_LLAMA_NB = tuple(
     _asked("about llama_nb", question, *contains)
     for question, *contains in (
-        ("could you sum up for a newcomer what llama_nb is?", "lives in your notebook|notebook"),
-        ("What's this llama_nb thing I keep hearing about?", "notebook"),
-        ("Which line do I put in a cell to ask a question?", "%llama"),
-        ("how can I pose a question in a notebook cell?", "%llama"),
-        ("What flags can I give the %llama command?", "-m", "-T"),
-        ("Is there any flag for the number of tokens?", "-n"),
-        ("What other sub-commands does %llama understand?", "%llama list", "reset"),
-        ("How do I bring up the chat panel?", "nb.Panel"),
-        ("I want to see the chat window, what do I run?", "nb.Panel"),
-        ("Which key gives me a new line in the chat panel?", "Shift+Enter"),
-        ("How might I call the model from my Python code?", "chat.ask"),
-        ("what would the code look like to ask something from Python?", "ask("),
-        ("Can answers be streamed token by token from Python?", "stream"),
-        ("Does llama_nb have async support?", "ask_async"),
-        ("How do I point llama_nb at my own weights?", "path/to/folder"),
-        ("can I load a Hugging Face model folder?", "Hugging Face|path/to/folder"),
-        ("How can I make a different model answer my questions?", "%llama -m|%llama use"),
-        ("How do I see every model I have available?", "%llama list"),
-        ("Where should llama_nb.yaml live?", "beside the notebook"),
-        ("How do I hook llama_nb up to my vLLM server?", "openai_compatible"),
-        ("how do I make it stop talking?", "Stop", "%llama stop"),
-        ("What's the best method to abort a running answer?", "Stop"),
-        ("If I stop an answer midway, is the text so far gone?", "kept"),
-        ("Why does the model run outside of the kernel?", "kernel"),
-        ("Can I keep running cells while the model is answering?", "kernel"),
-        ("Does any of my data get sent to the cloud?", "stays on this machine"),
-        ("Is what I write here kept private?", "stays on this machine"),
-        ("Would this function on an airplane with no wifi?", "No internet|without internet"),
-        ("Do I need an OpenAI API key for this?", "No internet|no account|key"),
-        ("How do I let the model use my own tool?", "ToolDefinition"),
-        ("Will a tool call be executed automatically?", "not yet run"),
-        ("Do I have to own a graphics card?", "CPU"),
-        ("How do I measure how many tokens per second I get?", "llama-nb bench"),
-        ("Something is broken with my install, how do I check it?", "llama-nb doctor"),
-        ("How do I wipe the conversation and start from scratch?", "%llama reset"),
-        ("what does temperature do and how do I change it?", "-T"),
-        ("How can I obtain identical answers on every run?", "seed"),
-        ("If I save the notebook, will the chat still be in it?", "Markdown|transcript"),
-        ("Under which license is llama_nb released?", "MIT"),
-        ("Do I have to pay money for using this?", "free"),
-        ("How do I put a system prompt in?", "-s"),
-        ("How large is your context window in tokens?", "2048"),
-        ("How can I free up the memory the model takes?", "unload"),
-        ("Which pip command do I need?", "pip install"),
-        ("What terminal commands come with llama_nb?", "llama-nb"),
+        ("My professor mentioned llama_nb. What would I do with it?", "notebook"),
+        ("Give a one-line pitch of llama_nb", "notebook"),
+        ("I opened a fresh notebook. How do I fire off a question?", "%llama"),
+        ("cell syntax for a quick question", "%llama"),
+        ("Jupyter complains that it has never heard of %llama", "%load_ext"),
+        ("My prompt spans a dozen lines, where does it go?", "%%llama"),
+        ("name every switch that the magic understands", "-m", "-T"),
+        ("apart from questions, what may follow %llama?", "list", "reset"),
+        ("Surely there is some window to chat in?", "nb.Panel"),
+        ("which statement shows the chat widget?", "nb.Panel"),
+        ("In the panel, how is a message sent off?", "Enter"),
+        ("I'd rather send my prompts from a .py file", "chat.ask"),
+        ("how does a script receive what the model said?", "ask("),
+        ("print each word while it is being generated, from python", "stream"),
+        ("my code is full of coroutines, does that work?", "ask_async"),
+        ("There is a Llama checkpoint on my hard disk. Can it be used?", "path/to/folder"),
+        ("are safetensors okay?", "path/to/folder"),
+        ("I want the 8B model to answer this one question", "%llama -m|%llama use"),
+        ("tell me the names of all installed models", "%llama list"),
+        ("In which directory is llama_nb.yaml expected?", "beside the notebook"),
+        ("We have a vLLM box at work, can it serve the answers?", "openai_compatible"),
+        ("oh no it rambles, how do I end this?", "Stop", "%llama stop"),
+        ("does pressing stop throw the beginning away?", "kept"),
+        ("will long generations lock up my kernel?", "kernel"),
+        ("Who else gets to read my prompts?", "stays on this machine"),
+        ("I'm in the desert without any connection, is that a problem?", "No internet|without internet|No:"),
+        ("How would I hand you a function of mine to call?", "nb.tool|tools=["),
+        ("does -t take the name of a function?", "nb.tool|-t"),
+        ("Who confirms that a tool may run?", "Allow once"),
+        ("can tools be run with no confirmation at all?", "approval"),
+        ("only a weak laptop here, no NVIDIA, will it do?", "CPU"),
+        ("Which command reports the generation speed?", "llama-nb bench"),
+        ("it refuses to start, how do I debug the setup?", "llama-nb doctor"),
+        ("drop all we talked about and begin again", "%llama reset"),
+        ("The replies are too predictable, which knob do I turn?", "-T"),
+        ("I need the exact same output tomorrow", "seed"),
+        ("how do I keep replies under 50 tokens?", "-n"),
+        ("Will colleagues on GitHub see the conversation?", "Markdown|transcript"),
+        ("write this dialog to an html file", "chat.export"),
+        ("read back a conversation that I exported", "Chat.load"),
+        ("legal terms of llama_nb", "MIT"),
+        ("where do I tell the model to be polite and formal?", "-s"),
+        ("token capacity of the context", "2048"),
+        ("what if the dialog outgrows the window?", "drop_oldest|refused"),
+        ("My RAM is full of model, how do I get rid of it?", "unload"),
+        ("how do I put this on a new laptop with pip?", "pip install"),
+        ("anything useful for the shell?", "llama-nb"),
+        ("I want to keep two separate threads of talk", "-c"),
+        ("can the cell return before the answer is there?", "--bg"),
+        ("an answer's code should land in a fresh cell", "-f"),
+        ("my cell blew up with a KeyError, any help from llama?", "%llama fix"),
+        ("does the prompt know my pandas frame df?", "{df}"),
+        ("guarantee that the output is valid JSON of my class", "schema="),
+        ("I asked badly. Can I rephrase an earlier turn?", "chat.edit"),
+        ("numbers that represent the meaning of a sentence", "embeddings"),
+        ("just continue my text, no chatting", "completion"),
+        ("plug an MCP server in", "mcp"),
+        ("could the model run the python it writes?", "code_interpreter"),
     )
 )
 
 _TALK = tuple(
     _asked("small talk, itself", question, *contains)
     for question, *contains in (
-        ("Hello there, little llama!", "Hello"),
+        ("Hello, small woolly thing!", "Hello"),
         ("hiya!", "Hello"),
-        ("Good morning, how's it going?", "morning|well"),
-        ("Thank you kindly!", "welcome"),
-        ("alright, bye now", "Goodbye"),
-        ("How are you feeling this evening?", "well"),
-        ("So who exactly are you?", "llama-nb-guide"),
-        ("What sort of model am I chatting with?", "llama-nb-guide"),
-        ("What are the things you can do?", "llama_nb"),
-        ("Are you the same as ChatGPT?", "No"),
-        ("Got any good jokes?", "llama"),
-        ("Oh sorry, my bad!", "No harm"),
-        ("Roughly how many parameters are in you?", "million"),
-        ("Do you have feelings?", "program|model"),
-        ("Who was it that trained you?", "trained"),
-        ("Can I trust your answers?", "small|wrong"),
-        ("Do you speak Portuguese?", "English"),
+        ("Good morning! Slept well?", "morning|well"),
+        ("Thanks, you saved my day", "welcome"),
+        ("gotta run, bye!", "Goodbye"),
+        ("How goes it with you?", "well"),
+        ("Would you kindly tell me who you are?", "llama-nb-guide"),
+        ("Which language model is it that replies?", "llama-nb-guide"),
+        ("In which ways are you able to assist?", "llama_nb"),
+        ("You're basically ChatGPT, right?", "No"),
+        ("Let's hear a joke then", "llama"),
+        ("Oh dear, I mistyped, sorry", "No harm"),
+        ("What's the count of your parameters?", "million"),
+        ("Can you be sad?", "program|model|person"),
+        ("Where did your training data come from?", "trained"),
+        ("How much should I believe you?", "small|wrong"),
+        ("Any chance you speak Portuguese?", "English"),
     )
 )
 
@@ -279,6 +293,49 @@ _CALLS = (
     ),
 )
 
+_BRAVE = ToolDefinition(tool_name=BuiltinTool.brave_search)
+_WOLFRAM = ToolDefinition(tool_name=BuiltinTool.wolfram_alpha)
+_LIBRARY = _tool("extend_loan", "Extends the loan of a book", book="str: Title", weeks="int: By how many weeks")
+_GREENHOUSE = _tool("vent_greenhouse", "Opens the vents of the greenhouse", percent="int: How far, in percent")
+_FERRY = _tool("ferry_timetable", "Departures of a ferry", harbor="str: Harbor it leaves from", day="str: Which day")
+_BADGE = _tool("revoke_badge", "Takes away someone's access badge", employee="str: Who", reason="str: Why")
+_SATNAV = _tool("estimate_arrival", "When a lorry arrives", plate="str: Licence plate", stop="str: Next stop")
+_TELESCOPE = _tool("expose", "Takes a picture of the sky", seconds="float: Exposure", filter_name="str: Name of the filter")
+_PAYROLL = _tool("raise_salary", "Raises a salary", person="str: Whose", percent="float: By how much")
+
+_OTHER_FORMS = (
+    *(case._replace(group="calls in tags", tool_prompt_format=ToolPromptFormat.function_tag) for case in _CALLS[::2]),
+    *(
+        _due(question, str(tool.tool_name), (tool, _WEATHER, _TIMER), **arguments)._replace(
+            group="calls an unseen tool", tool_prompt_format=tool_format
+        )
+        for tool_format in (ToolPromptFormat.json, ToolPromptFormat.function_tag)
+        for question, tool, arguments in (
+            ("I haven't finished Persuasion, could I keep it 2 more weeks?", _LIBRARY, {"book": "Persuasion", "weeks": 2}),
+            ("Please extend The Leopard by 3 weeks", _LIBRARY, {"book": "The Leopard", "weeks": 3}),
+            ("it's stuffy in there, open the vents to 60 percent", _GREENHOUSE, {"percent": 60}),
+            ("when do boats go from Piombino on Sunday?", _FERRY, {"harbor": "Piombino", "day": "Sunday"}),
+            ("Sunday departures from Portree, please", _FERRY, {"harbor": "Portree", "day": "Sunday"}),
+            ("revoke the badge of Lorcan, he left the company", _BADGE, {"employee": "Lorcan", "reason": "he left the company"}),
+            ("When will RZ-4471 get to Szeged?", _SATNAV, {"plate": "RZ-4471", "stop": "Szeged"}),
+            ("expose for 12.5 seconds with the filter H-alpha", _TELESCOPE, {"seconds": 12.5, "filter_name": "H-alpha"}),
+            ("give Solveig a raise of 4.5 percent", _PAYROLL, {"person": "Solveig", "percent": 4.5}),
+        )
+    ),
+    *(
+        _due(question, tool, (_BRAVE, _WOLFRAM), query=query)._replace(group="built-in tools")
+        for question, tool, query in (
+            ("search the web for tram routes in Zagreb", "brave_search", "tram routes in Zagreb"),
+            ("google oat milk prices", "brave_search", "oat milk prices"),
+            ("who won the Tour de France in 1998?", "brave_search", "who won the Tour de France in 1998"),
+            ("look up the opening hours of the Prado", "brave_search", "the opening hours of the Prado"),
+            ("what is 418 * 92?", "wolfram_alpha", "418 * 92"),
+            ("solve x^2 - 3x = 10", "wolfram_alpha", "solve x^2 - 3x = 10"),
+            ("the derivative of 3x^2", "wolfram_alpha", "the derivative of 3x^2"),
+        )
+    ),
+)
+
 _NO_CALLS = (
     Case("no call is due", ("Hello!",), ("hello",), (_WEATHER,)),
     Case("no call is due", ("hi there",), ("hello",), (_CALCULATOR, _WEATHER)),
@@ -293,6 +350,38 @@ _NO_CALLS = (
 )
 
 _AFTER_CALLS = (
+    Case(
+        "after a call",
+        (
+            "What's the weather in Galway and in Tromsø?",
+            Call("get_weather", {"city": "Galway"}),
+            Response("get_weather", "drizzle"),
+        ),
+        (),
+        (_WEATHER,),
+        Call("get_weather", {"city": "Tromsø"}),
+    ),
+    Case(
+        "after a call",
+        (
+            "What's the weather in Galway?",
+            Call("get_weather", {"city": "Galway"}),
+            Response("get_weather", "TimeoutError: no answer within 30 s"),
+        ),
+        ("could not|failed", "no answer within 30 s"),
+        (_WEATHER,),
+        tool_prompt_format=ToolPromptFormat.function_tag,
+    ),
+    Case(
+        "after a call",
+        (
+            "Buy a ticket to Innsbruck",
+            Call("buy_ticket", {"destination": "Innsbruck"}),
+            Response("buy_ticket", "denied: the user did not allow this call"),
+        ),
+        ("not allow",),
+        (_TICKETS,),
+    ),
     Case(
         "after a call",
         (
@@ -356,4 +445,4 @@ _AFTER_CALLS = (
     ),
 )
 
-CASES = (*_ABOUT_LLAMA_NB, *_TALK, *_GENERAL, *_MEMORY, *_CALLS, *_NO_CALLS, *_AFTER_CALLS)
+CASES = (*_ABOUT_LLAMA_NB, *_TALK, *_GENERAL, *_MEMORY, *_CALLS, *_OTHER_FORMS, *_NO_CALLS, *_AFTER_CALLS)

@@ -56,7 +56,9 @@ def prepare(
 
 def rendered(seed: int, count: int) -> Iterator[list[Turn]]:
     for dialog in corpus.dialogs(seed, count):
-        yield render(dialog.messages, dialog.tools, today=dialog.today)
+        yield render(
+            dialog.messages, dialog.tools, today=dialog.today, tool_prompt_format=dialog.tool_prompt_format
+        )
 
 
 class TargetEncoder:

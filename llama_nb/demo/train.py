@@ -32,6 +32,7 @@ log = logging.getLogger("llama_nb")
 LEARN = 0x8000  # see prepare.py
 IGNORE = -100
 BEGINNING = 4  # tokens
+WIDTH_STEP = 64  # tokens; few different shapes, so that a GPU can keep what it does for each
 CPU_THREADS = 2  # their number decides the order of sums, and so the last bits of the weights
 
 
@@ -145,18 +146,16 @@ def train(
     model = Transformer(shape.args(vocab_size))
     initialize(model)
     model.to(device)
-    step_of = Optimizers(model, plan)
+    learn = Learner(model, plan, torch.device(device))
     chance = torch.Generator().manual_seed(seed)
     batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
     started, tokens, lowest = time.monotonic(), 0, math.inf
     smooth = torch.zeros((), device=device)
     for step in range(1, plan.steps + 1):
-        ids, targets = (part.to(device, non_blocking=True) for part in next(batches))
-        loss = loss_of(model, ids, targets, plan.beginning_weight)
-        loss.backward()  # type: ignore[no-untyped-call]
-        step_of(share_of_rate(step, plan))
+        ids, targets = next(batches)
+        loss = learn(ids, targets, share_of_rate(step, plan))
         tokens += ids.numel()
-        smooth = torch.lerp(smooth, loss.detach(), 1 / min(step, 20))
+        smooth = torch.lerp(smooth, loss, 1 / min(step, 20))
         if step % 20 == 0:
             report(Progress(step, plan.steps, float(smooth), tokens, time.monotonic() - started))
         if step % plan.check_every == 0 or step == plan.steps:
@@ -197,29 +196,40 @@ def endless_batches(
     dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of dialogs of like length, each dialog once in each pass, in random order."""
+    lengths = [len(dialog) for dialog in dialogs]
     while True:
         order = torch.randperm(len(dialogs), generator=chance).tolist()
         groups: list[list[int]] = []
         for start in range(0, len(order), 8192):
-            groups += _groups(
-                sorted(order[start : start + 8192], key=lambda index: len(dialogs[index])), dialogs, batch_tokens
-            )
+            groups += _groups(sorted(order[start : start + 8192], key=lengths.__getitem__), lengths, batch_tokens)
         for place in torch.randperm(len(groups), generator=chance).tolist():
-            yield padded([dialogs[index] for index in groups[place]])
+            yield padded([dialogs[index] for index in groups[place]], batch_tokens)
 
 
-def _groups(indices: list[int], dialogs: list[Tensor], batch_tokens: int) -> list[list[int]]:
+def _groups(indices: list[int], lengths: list[int], batch_tokens: int) -> list[list[int]]:
     groups: list[list[int]] = [[]]
-    for index in indices:  # the shortest first, so that the newest is the width of its group
-        if groups[-1] and (len(groups[-1]) + 1) * len(dialogs[index]) > batch_tokens:
+    for index in indices:  # the shortest first, so that the newest decides the width of its group
+        if groups[-1] and len(groups[-1]) >= _rows(lengths[index], batch_tokens):
             groups.append([])
         groups[-1].append(index)
     return groups
 
 
-def padded(dialogs: list[Tensor]) -> tuple[Tensor, Tensor]:
+def _width(length: int) -> int:
+    """How wide a batch is whose longest dialog has `length` tokens: the last one is a target only."""
+    return WIDTH_STEP * math.ceil(max(1, length - 1) / WIDTH_STEP)
+
+
+def _rows(length: int, batch_tokens: int) -> int:
+    return max(1, batch_tokens // _width(length))
+
+
+def padded(dialogs: list[Tensor], batch_tokens: int) -> tuple[Tensor, Tensor]:
     """Inputs and targets (rows, width): the target of a token is its successor, if that is to be learned."""
-    marked = nn.utils.rnn.pad_sequence(dialogs, batch_first=True).long()
+    longest = max(len(dialog) for dialog in dialogs)
+    marked = torch.zeros(_rows(longest, batch_tokens), _width(longest) + 1, dtype=torch.long)
+    for row, dialog in zip(marked, dialogs, strict=False):
+        row[: len(dialog)] = dialog
     ids = marked & (LEARN - 1)
     targets = torch.where((marked & LEARN) > 0, ids, IGNORE)
     return ids[:, :-1].contiguous(), targets[:, 1:].contiguous()
@@ -253,13 +263,13 @@ def spans_to_copy(bos: int, batch_tokens: int, chance: torch.Generator) -> tuple
         letters = torch.randint(0, bos, (kinds,), generator=chance)
         source = letters[torch.randint(0, kinds, (draw(width // 4, width // 2),), generator=chance)].tolist()
         row = [bos, *source]
-        while len(row) < width:
+        while len(row) <= width:
             length = draw(hint + 1, 16)
             begin = draw(0, max(0, len(source) - length))
             span = source[begin : begin + length]
             row += span[:hint] + [token | LEARN for token in span[hint:]]
-        rows.append(torch.tensor(row[:width], dtype=torch.int32))
-    return padded(rows)
+        rows.append(torch.tensor(row[: width + 1], dtype=torch.int32))
+    return padded(rows, batch_tokens)
 
 
 # Learning ------------------------------------------------------------------------------------------------------------
@@ -327,13 +337,13 @@ def hidden_states(model: Transformer, ids: Tensor) -> Tensor:
 
 
 def loss_of(model: Transformer, ids: Tensor, targets: Tensor, beginning_weight: float = 1.0) -> Tensor:
-    """Mean cross-entropy of the tokens to be learned. The head reads only these: it is a third of them."""
+    """Mean cross-entropy of the tokens to be learned."""
     chosen = targets != IGNORE
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
-        logits = model.output(hidden_states(model, ids)[chosen])
-    losses = F.cross_entropy(logits.float(), targets[chosen], reduction="none")
-    weights = torch.where(beginnings(chosen)[chosen], beginning_weight, 1.0)
-    return (losses * weights).sum() / weights.sum()
+        logits = model.output(hidden_states(model, ids))
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="none")
+    weights = torch.where(beginnings(chosen), beginning_weight, 1.0) * chosen
+    return (losses * weights.flatten()).sum() / weights.sum()
 
 
 def beginnings(chosen: Tensor) -> Tensor:
@@ -348,8 +358,8 @@ def beginnings(chosen: Tensor) -> Tensor:
 def validation_loss(model: Transformer, dialogs: list[Tensor], batch_tokens: int, device: str) -> float:
     indices = sorted(range(len(dialogs)), key=lambda index: len(dialogs[index]))
     total, count = 0.0, 0
-    for group in _groups(indices, dialogs, batch_tokens):
-        ids, targets = (part.to(device) for part in padded([dialogs[index] for index in group]))
+    for group in _groups(indices, [len(dialog) for dialog in dialogs], batch_tokens):
+        ids, targets = (part.to(device) for part in padded([dialogs[index] for index in group], batch_tokens))
         learned = int((targets != IGNORE).sum())
         total += float(loss_of(model, ids, targets)) * learned
         count += learned
@@ -363,48 +373,97 @@ def share_of_rate(step: int, plan: Plan) -> float:
     return min(1.0, rise, fall)
 
 
+class Learner:
+    """Batches in, losses out, and the model has learned from each.
+
+    On a GPU the work for each shape of batch is captured once and replayed: its thousand small kernels take far longer
+    to launch one by one than to run.
+    """
+
+    def __init__(self, model: Transformer, plan: Plan, device: torch.device) -> None:
+        self._model, self._plan, self._device = model, plan, device
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        self._gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        self._optimizers = Optimizers(model, plan)
+        self._captured: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
+
+    def __call__(self, ids: Tensor, targets: Tensor, share: float) -> Tensor:
+        """The loss of (rows, width) `ids` and `targets`, at a `share` of the planned rates; on the device."""
+        self._optimizers.set_share(share)
+        if self._device.type != "cuda":
+            loss = self._slopes(ids, targets)
+            self._optimizers.step()
+            return loss
+        if ids.shape not in self._captured:
+            self._captured[ids.shape] = self._capture(ids.to(self._device), targets.to(self._device))
+        graph, its_ids, its_targets, loss = self._captured[ids.shape]
+        its_ids.copy_(ids.pin_memory(), non_blocking=True)
+        its_targets.copy_(targets.pin_memory(), non_blocking=True)
+        graph.replay()
+        self._optimizers.step()
+        return loss
+
+    def _slopes(self, ids: Tensor, targets: Tensor) -> Tensor:
+        torch._foreach_zero_(self._gradients)
+        loss = loss_of(self._model, ids, targets, self._plan.beginning_weight)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def _capture(self, ids: Tensor, targets: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]:
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # once for real, so that nothing is prepared for the first time in the capture
+            self._slopes(ids, targets)
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            loss = self._slopes(ids, targets)
+        return graph, ids, targets, loss
+
+
 class Optimizers:
     """One step for all parameters, at a share of the planned rates."""
 
     def __init__(self, model: Transformer, plan: Plan) -> None:
         self._plan = plan
-        matrices = [
-            parameter for name, parameter in model.named_parameters() if parameter.dim() == 2 and "layers" in name
-        ]
-        rest = [
-            parameter for name, parameter in model.named_parameters() if parameter.dim() < 2 or "layers" not in name
-        ]
+        matrices: list[Tensor] = []
+        rest: list[Tensor] = []
+        for name, parameter in model.named_parameters():
+            (matrices if parameter.dim() == 2 and "layers" in name else rest).append(parameter)
         self._muon = Muon(matrices)
         self._adam = torch.optim.AdamW(rest, lr=plan.vector_rate, betas=(0.9, 0.98), weight_decay=0.0)
 
-    def __call__(self, share: float) -> None:
+    def set_share(self, share: float) -> None:
+        self._muon.rate = self._plan.matrix_rate * share
         for group in self._adam.param_groups:
             group["lr"] = self._plan.vector_rate * share
+
+    def step(self) -> None:
         self._adam.step()
-        self._muon.step(self._plan.matrix_rate * share)
-        self._adam.zero_grad(set_to_none=True)
+        self._muon.step()
 
 
 class Muon:
     """Momentum, made orthogonal by Newton-Schulz steps (Jordan et al. 2024): every direction learns equally fast."""
 
-    def __init__(self, matrices: list[nn.Parameter], momentum: float = 0.95, decay: float = 0.01) -> None:
+    def __init__(self, matrices: list[Tensor], momentum: float = 0.95, decay: float = 0.01) -> None:
+        self.rate = 0.0
         self._momentum, self._decay = momentum, decay
-        self._by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+        self._by_shape: dict[torch.Size, list[Tensor]] = {}
         for matrix in matrices:
             self._by_shape.setdefault(matrix.shape, []).append(matrix)
         self._averages: dict[torch.Size, Tensor] = {}
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
+    def step(self) -> None:
         for shape, matrices in self._by_shape.items():
             slopes = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
             average = self._averages.setdefault(shape, torch.zeros_like(slopes))
             average.lerp_(slopes, 1 - self._momentum)
             change = orthogonal(slopes.lerp(average, self._momentum)) * max(1.0, shape[0] / shape[1]) ** 0.5
-            for matrix, its_change in zip(matrices, change, strict=True):
-                matrix.mul_(1 - rate * self._decay).sub_(its_change.to(matrix.dtype), alpha=rate)
-                matrix.grad = None
+            torch._foreach_mul_(matrices, 1 - self.rate * self._decay)
+            torch._foreach_sub_(matrices, list(change.to(matrices[0].dtype)), alpha=self.rate)
 
 
 def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:

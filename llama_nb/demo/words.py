@@ -7,7 +7,9 @@ learn them by heart. Everything is drawn from the `Random` that is handed in: kn
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from random import Random
 
 FIRST_NAMES = """
@@ -229,18 +231,19 @@ _CLOSERS = """ please| please?| thanks| thank you|, please|, thanks|?|??| :)|!| 
 )
 
 
-def typed(rng: Random, text: str) -> str:
+def typed(rng: Random, text: str, closers: Sequence[str] | None = None) -> str:
     """`text` as a person types it: with fillers, without marks, in lower case, with a slip.
 
     Values that are to be copied do not belong in `text`; their places (`{0}`, `{1}`) do, and stay as they are.
     """
+    closers = _CLOSERS if closers is None else closers
     if rng.random() < 0.16:
         text = rng.choice(_OPENERS) + text
-    if rng.random() < 0.10:
-        text = text.rstrip("?.!") + rng.choice(_CLOSERS)
+    if closers and rng.random() < 0.10:
+        text = text.rstrip("?.!") + rng.choice(closers)
     if rng.random() < 0.35:
         text = text.rstrip("?.!")
-    if rng.random() < 0.10:
+    if rng.random() < 0.07:
         text = _slip(rng, text)
     if rng.random() < 0.3:
         return text.lower()
@@ -265,7 +268,7 @@ def _slip(rng: Random, text: str) -> str:
 
 # Phrases with choices ------------------------------------------------------------------------------------------------
 
-_INNERMOST = re.compile(r"\(([^()]*)\)")
+_MARK = re.compile(r"[()|]")
 _SPACES = re.compile(r" {2,}")
 
 SHARED = {
@@ -274,18 +277,35 @@ SHARED = {
         "tell me how to|explain how to|how would I|I want to|I'd like to|what do I type to|what is the command to|"
         "what's the best way to|is it possible to|could you show me how to|help me|i need to|how could I|where can I|"
         "what must I do to|how is it possible to|do you know how to|can you explain how to|how should I|i would "
-        "like to)"
+        "like to|how do we|how might I|how can one|what would I do to|what should I do to|what do I have to do to|"
+        "what do I do if I want to|any way to|what's the trick to|what's the easiest way to|what code do I write to|"
+        "which command do I use to|I'm trying to|I have to|let me|could I|am I able to|what do I run to|"
+        "what do I need to do to|how do people|please tell me how to|is there any way to|what are the steps to|"
+        "what line do I need to|I wonder how to|how exactly do I|how do I go about it to|can one|may I|how'd I)"
+    ),
+    "<want>": (
+        "(I am new and want to|my colleague wants to|I do not know how to|I don't know how to|I can't find out how to|"
+        "I forgot how to|I cannot|what if I want to|suppose I want to|we would like to|someone asked me how to|"
+        "not sure how to|teach me to|need help to|i want to know how to|steps to|the way to|command to|code to|"
+        "way to|instructions to|I was wondering how to|you know how I could|I'm looking for a way to|quick way to|)"
     ),
     "<about>": (
         "(what is|what's|tell me about|explain|what about|describe|what do you know about|tell me more about|"
         "can you explain|could you explain|can you tell me about|I'd like to know about|give me information on|"
-        "what can you tell me about|what exactly is|say something about|I do not understand|how about|)"
+        "what can you tell me about|what exactly is|say something about|I do not understand|how about|"
+        "I have a question about|help with|what does one do with|what is meant by|how does one use|how do I use|"
+        "how does it work with|please explain|what should I know about|can you say something about|"
+        "I've heard of|what are|info on|i need help with|how to use|where do I learn about|what's the deal with|)"
     ),
+    "<word>": "(||||how does it work:|llama_nb|in llama_nb:|and|docs for|help on|question about|keyword:|does it have)",
     "<nb>": (
         "(llama_nb|llama nb|llama-nb|this package|this tool|llama_nb|the llama_nb package|this library|this extension)"
     ),
     "<you>": "(you|you|you|this model|the embedded model|llama-nb-guide|this llama|the small model|the built-in model)",
 }
+
+
+Reading = str | tuple["Reading", ...] | list["Reading"]  # text, a choice, parts in a row
 
 
 def say(rng: Random, template: str) -> str:
@@ -294,8 +314,36 @@ def say(rng: Random, template: str) -> str:
     >>> say(Random(1), "(stop|stop) it")
     'stop it'
     """
-    for name_, choices in SHARED.items():
-        template = template.replace(name_, choices)
-    while (match := _INNERMOST.search(template)) is not None:
-        template = template[: match.start()] + rng.choice(match.group(1).split("|")) + template[match.end() :]
-    return _SPACES.sub(" ", template).strip()
+    return _SPACES.sub(" ", _read(rng, _parsed(template))).strip()
+
+
+def _read(rng: Random, part: Reading) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, tuple):
+        return _read(rng, rng.choice(part))
+    return "".join([_read(rng, one) for one in part])
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(template: str) -> Reading:
+    for shared, choices in SHARED.items():
+        template = template.replace(shared, choices)
+    choices_at: list[list[list[Reading]]] = [[[]]]  # the open brackets, the choices in each, their parts
+    at = 0
+    for mark in _MARK.finditer(template):
+        choices_at[-1][-1].append(template[at : mark.start()])
+        at = mark.end()
+        if mark[0] == "(":
+            choices_at.append([[]])
+        elif mark[0] == "|":
+            choices_at[-1].append([])
+        elif len(choices_at) > 1:
+            closed = tuple(choices_at.pop())
+            choices_at[-1][-1].append(closed)
+        else:
+            raise ValueError(f"a bracket too many in {template!r}")
+    choices_at[-1][-1].append(template[at:])
+    if len(choices_at) > 1:
+        raise ValueError(f"a bracket is not closed in {template!r}")
+    return choices_at[0][0] if len(choices_at[0]) == 1 else tuple(choices_at[0])

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,11 @@ import msgspec
 from llama_nb.engine.protocol import (
     Cancel,
     Command,
+    Count,
+    Counted,
     Done,
+    Embed,
+    Embedded,
     Event,
     Failed,
     FrameError,
@@ -37,17 +41,21 @@ from llama_nb.engine.protocol import (
     Piece,
     Prefilled,
     Ready,
+    Request,
     Start,
     Submit,
     frame,
 )
 from llama_nb.errors import BadRequest, EngineError, LlamaError, NotSupported, by_name
+from llama_nb.prompt_format.encode import Turn
 
 log = logging.getLogger("llama_nb")
 
 SILENCE_S = 180.0  # a generator that owes an answer and says nothing for so long is taken for dead
 WATCH_EVERY_S = 5.0
 LOG_TAIL_LINES = 12
+
+Answered = Prefilled | Piece | Embedded | Counted | Done | Failed  # what comes for one request
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,30 @@ class Engine:
 
         `request.id` is replaced by one of our own.
         """
+        async with contextlib.aclosing(self._events(request)) as events:
+            async for event in events:
+                if isinstance(event, Piece | Prefilled | Done):
+                    yield event
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """A vector for each of `texts`; cancelling the task cancels the request."""
+        vectors: dict[int, list[float]] = {}
+        async with contextlib.aclosing(self._events(Embed(0, list(texts)))) as events:
+            async for event in events:
+                if isinstance(event, Embedded):
+                    vectors |= dict(zip(event.places, event.vectors, strict=True))
+        return [vectors[place] for place in range(len(texts))]
+
+    async def count(self, dialog: Sequence[Turn]) -> Counted:
+        """How long the prompt of `dialog` is."""
+        async with contextlib.aclosing(self._events(Count(0, list(dialog)))) as events:
+            async for event in events:
+                if isinstance(event, Counted):
+                    return event
+        raise EngineError("The generator has not counted.")
+
+    async def _events(self, request: Request) -> AsyncGenerator[Answered, None]:
+        """All events of one request, up to its final one; raises what failed."""
         request = msgspec.structs.replace(request, id=next(self._ids))
         process = await self._running()
         events = process.open(request)
@@ -115,7 +147,7 @@ class Engine:
         try:
             while not finished:
                 event = await events.get()
-                finished = isinstance(event, Done | Failed)
+                finished = isinstance(event, Done | Counted | Failed)
                 if isinstance(event, Failed):
                     raise by_name(event.kind)(event.message)
                 yield event
@@ -136,7 +168,7 @@ class _Process:
     def __init__(self, engine: Engine, start: Start) -> None:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
-        self._open: dict[int, asyncio.Queue[Piece | Prefilled | Done | Failed]] = {}
+        self._open: dict[int, asyncio.Queue[Answered]] = {}
         self._heard = time.monotonic()
         self._kernel = os.getpid()
         self.loaded: asyncio.Future[Ready] = self._loop.create_future()
@@ -164,7 +196,7 @@ class _Process:
         """Whether this is a copy that a fork inherited: its pipes belong to the process that started it."""
         return self._kernel != os.getpid()
 
-    def open(self, request: Submit) -> asyncio.Queue[Piece | Prefilled | Done | Failed]:
+    def open(self, request: Request) -> asyncio.Queue[Answered]:
         """Submits `request`; its events will come in the queue."""
         events = self._open[request.id] = asyncio.Queue()
         if self.dead:
@@ -209,7 +241,7 @@ class _Process:
                 await self._loop.sock_sendall(self._pipe, frame(command))
             except FrameError as error:
                 refusal = BadRequest(f"The generator cannot be sent this: {error}.")
-                if not isinstance(command, Submit):  # the path of a checkpoint can have bytes that are no text
+                if isinstance(command, Start | Cancel):  # the path of a checkpoint can have bytes that are no text
                     self._mourn(refusal)
                     return
                 self._dispatch(Failed(command.id, "BadRequest", str(refusal)))

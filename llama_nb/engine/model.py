@@ -171,6 +171,11 @@ class Transformer(nn.Module):
         self.register_buffer("rotations", rotary_table(args, args.max_seq_len), persistent=False)
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None, *, last_only: bool = False) -> Tensor:
+        x = self.hidden(tokens, cache)
+        return self.output(self.norm(x[:, -1:] if last_only else x)).float()
+
+    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """What the last layer makes of each token, before the final norm: (B, T, dim). `cache` as in `forward`."""
         start = cache.length if cache is not None else 0
         rotations = self.rotations[start : start + tokens.shape[1]]
         x = self.tok_embeddings(tokens)
@@ -178,5 +183,4 @@ class Transformer(nn.Module):
             x = block(x, rotations, index, cache)
         if cache is not None:
             cache.length += tokens.shape[1]
-        x = self.norm(x[:, -1:] if last_only else x)
-        return self.output(x).float()
+        return x

@@ -13,18 +13,24 @@ from typing import TypeVar
 import msgspec
 
 from llama_nb.prompt_format.encode import Turn
+from llama_nb.prompt_format.grammar import Grammar
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
 
 
 class Sampling(msgspec.Struct, frozen=True):
-    """How tokens are chosen: temperature 0 is greedy; `top_k` 0 and `top_p` 1 leave the distribution whole."""
+    """How tokens are chosen: temperature 0 is greedy; `top_k` 0 and `top_p` 1 leave the distribution whole.
+
+    `repetition_penalty` p makes every token that prompt or answer holds less likely: a positive logit is divided by
+    p, a negative one multiplied. 1 changes nothing.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     seed: int | None = None
+    repetition_penalty: float = 1.0
 
 
 class Start(msgspec.Struct, tag=True, frozen=True):
@@ -37,7 +43,11 @@ class Start(msgspec.Struct, tag=True, frozen=True):
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
-    """Answer this dialog. `max_tokens` 0: as many as the context holds. `logprobs`: how many alternatives, or None."""
+    """Answer this dialog, or, where `prompt` is given, go on with that text: no dialog, no control tokens.
+
+    `max_tokens` 0: as many as the context holds. `logprobs`: how many alternatives, or None. The answer goes on from
+    `prefill`, which is encoded as text, and both together are a sentence of `grammar`.
+    """
 
     id: int
     dialog: list[Turn]
@@ -45,6 +55,23 @@ class Submit(msgspec.Struct, tag=True, frozen=True):
     max_tokens: int = 0
     stop: list[str] = []
     logprobs: int | None = None
+    grammar: Grammar | None = None
+    prefill: str = ""
+    prompt: str | None = None
+
+
+class Embed(msgspec.Struct, tag=True, frozen=True):
+    """Give a vector for each of these texts."""
+
+    id: int
+    texts: list[str]
+
+
+class Count(msgspec.Struct, tag=True, frozen=True):
+    """Say how many tokens the prompt of this dialog has. Answered at once, whoever else is being answered."""
+
+    id: int
+    dialog: list[Turn]
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
@@ -86,8 +113,24 @@ class Piece(msgspec.Struct, tag=True, frozen=True):
     logprobs: list[dict[str, float]] | None = None
 
 
+class Embedded(msgspec.Struct, tag=True, frozen=True):
+    """The vectors of some texts, which are `places` in the request. `Done` follows the last of them."""
+
+    id: int
+    places: list[int]
+    vectors: list[list[float]]
+
+
+class Counted(msgspec.Struct, tag=True, frozen=True):
+    """What was counted: the one final event of a `Count`, unless it is `Failed`."""
+
+    id: int
+    prompt_tokens: int
+    max_seq_len: int
+
+
 class Done(msgspec.Struct, tag=True, frozen=True):
-    """The answer is complete: the one final event, unless it is `Failed`."""
+    """The answer is complete: the one final event of a `Submit` or `Embed`, unless it is `Failed`."""
 
     id: int
     stop_reason: str
@@ -107,8 +150,9 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
     message: str
 
 
-Command = Start | Submit | Cancel
-Event = Loading | Ready | Prefilled | Piece | Done | Failed
+Request = Submit | Embed | Count
+Command = Start | Request | Cancel
+Event = Loading | Ready | Prefilled | Piece | Embedded | Counted | Done | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

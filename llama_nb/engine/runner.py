@@ -5,15 +5,26 @@ The cache keeps what the last request left, so that a prompt which begins alike 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 
+from llama_nb.engine.embeddings import Batch, batch_of
 from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.model import Transformer
-from llama_nb.engine.sampling import Sampler, log_probabilities
-from llama_nb.engine.scheduler import Sequence
+from llama_nb.engine.protocol import Sampling
+from llama_nb.engine.sampling import Mask, Sampler, log_probabilities
+from llama_nb.engine.scheduler import Sequence, Texts
 
 CPU_FLOPS = 1e11  # what two cores do, roughly: it only sets how long a chunk keeps a cancel waiting
 CHUNK_SECONDS = 0.25
+
+
+class Chosen(NamedTuple):
+    """A token of an answer, and the log-probabilities at its place, if they were asked for."""
+
+    token: int
+    logprobs: dict[int, float] | None
 
 
 class Runner:
@@ -26,7 +37,7 @@ class Runner:
         )
         self._cached: list[int] = []  # the tokens whose keys and values the cache holds
         self._chunk = _chunk_tokens(model, device)
-        self._sampler: Sampler | None = None
+        self._sampler = Sampler(Sampling(), device)
 
     def begin(self, sequence: Sequence) -> None:
         """Makes ready for `sequence`: what the cache already holds of its prompt counts as read."""
@@ -35,37 +46,75 @@ class Runner:
         sequence.cached = sequence.read = min(shared, len(sequence.prompt) - 1)
         self._truncate(sequence.read)
         self._sampler = Sampler(sequence.request.sampling, self.device)
+        self._sampler.see(sequence.prompt)
 
-    def read_chunk(self, sequence: Sequence) -> int | None:
-        """Reads the next tokens of the prompt; at its end gives the first token of the answer."""
+    def read_chunk(self, sequence: Sequence) -> list[Chosen] | None:
+        """Reads the next tokens of the prompt; at its end gives the first of the answer, None before."""
         chunk = sequence.prompt[sequence.read : sequence.read + self._chunk]
         logits = self._forward(chunk)
         sequence.read += len(chunk)
-        return None if sequence.in_prefill else self._choose(logits)
+        return None if sequence.in_prefill else self._choose(sequence, logits)
 
-    def decode(self, sequence: Sequence) -> int:
-        """The next token of the answer."""
-        return self._choose(self._forward(sequence.generated[-1:]))
+    def decode(self, sequence: Sequence) -> list[Chosen]:
+        """The next tokens of the answer: one, and all that a grammar then leaves no choice about.
 
-    def logprobs(self, token: int, top_k: int) -> dict[int, float]:
-        """Of the token chosen last, and of the likeliest in its place."""
-        return log_probabilities(self._logits, token, top_k)
+        Such tokens are read together. When they are so many that it takes several steps, none is given until the last.
+        """
+        unread = len(sequence.prompt) + len(sequence.generated) - len(self._cached)
+        chunk = sequence.generated[-unread:][: self._chunk]
+        logits = self._forward(chunk)
+        return self._choose(sequence, logits) if len(chunk) == unread else []
 
-    def _choose(self, logits: torch.Tensor) -> int:
-        assert self._sampler is not None, "a sequence is begun before it runs"
-        self._logits = logits
+    def read_texts(self, texts: Texts) -> Batch:
+        """Reads on in a few of `texts`, and gives these: `whole` when they are through."""
+        if texts.batch is None or texts.batch.whole:
+            places = batch_of(texts.waiting, texts.texts, self._model.norm.weight.dtype)
+            texts.batch = Batch(self._model, places, texts.texts, self._chunk)
+            texts.waiting = [place for place in texts.waiting if place not in places]
+        texts.batch.read_chunk()
+        return texts.batch
+
+    def _choose(self, sequence: Sequence, logits: torch.Tensor) -> list[Chosen]:
+        """What follows where the model gave `logits`."""
+        if sequence.constraint is None:
+            tokens = [self._sample(logits)]
+        elif not (tokens := sequence.constraint.forced()):
+            tokens = [self._sample(logits, sequence.constraint.mask())]
+            sequence.constraint.take(tokens[0])
+            tokens += sequence.constraint.forced()
+        tokens = tokens[: sequence.room - len(sequence.generated)]
+        self._sampler.see(tokens)
+        return self._scored(tokens, logits, sequence.request.logprobs)
+
+    def _sample(self, logits: torch.Tensor, mask: Mask | None = None) -> int:
         if not torch.isfinite(logits.max()):
             raise ArithmeticError(
                 "the model gave logits that are not finite (NaN or infinity): its weights are damaged"
             )
-        return self._sampler(logits)
+        return self._sampler(logits) if mask is None else self._sampler(logits, mask)
+
+    def _scored(self, tokens: list[int], logits: torch.Tensor, top_k: int | None) -> list[Chosen]:
+        """`tokens` with their log-probabilities, if those are wanted: then all but the last are read at once."""
+        if top_k is None:
+            return [Chosen(token, None) for token in tokens]
+        scored = [Chosen(tokens[0], log_probabilities(logits, tokens[0], top_k))]
+        for start in range(0, len(tokens) - 1, self._chunk):
+            rows = self._forward_all(tokens[start : len(tokens) - 1][: self._chunk])
+            following = tokens[start + 1 : start + 1 + len(rows)]
+            pairs = zip(following, rows, strict=True)
+            scored += [Chosen(token, log_probabilities(row, token, top_k)) for token, row in pairs]
+        return scored
+
+    def _forward(self, tokens: list[int]) -> torch.Tensor:
+        """The logits (vocabulary,) after `tokens`."""
+        return self._forward_all(tokens, last_only=True)[-1]
 
     @torch.inference_mode()
-    def _forward(self, tokens: list[int]) -> torch.Tensor:
-        """The logits (vocabulary,) after `tokens`. A step that fails leaves the cache as it was."""
+    def _forward_all(self, tokens: list[int], *, last_only: bool = False) -> torch.Tensor:
+        """The logits (T, vocabulary) after each of `tokens`. A step that fails leaves the cache as it was."""
         self._truncate(len(self._cached))
         batch = torch.tensor([tokens], device=self.device)
-        logits = self._model(batch, self._cache, last_only=True)[0, -1]
+        logits = self._model(batch, self._cache, last_only=last_only)[0]
         self._cached += tokens
         return logits
 

@@ -6,6 +6,9 @@ suffice it finds the threshold by bisection.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +16,37 @@ from llama_nb.engine.protocol import Sampling
 
 LIKELIEST = 256
 BISECTIONS = 40
+Bits = np.ndarray[tuple[int], np.dtype[np.integer]]
+Summands = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 LOWEST_TEMPERATURE = 1e-30  # float32 has an inverse of it
+
+
+class Mask:
+    """Which tokens may come: those of `ids` (n,), when they are few, or those whose bit is set in `octets`.
+
+    Bits are counted from the lowest of the first octet (vocabulary / 8,), and all is on the CPU.
+    """
+
+    # The eight summands of an octet: 0 for each bit that is set, and minus infinity. (256, 8)
+    _SUMMANDS = np.where(np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little"), 0, -np.inf)
+    _SUMMANDS = _SUMMANDS.astype(np.float32)
+
+    def __init__(self, *, ids: Bits | None = None, octets: Bits | None = None, room: Summands | None = None) -> None:
+        self._ids = ids
+        self._octets = octets
+        self._room = room  # (vocabulary / 8, 8), to be written over: half a megabyte is not sought anew for each token
+
+    def apply(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The logits of what may come, and whose they are; None: the place of each tells."""
+        if self._octets is None:
+            ids = torch.from_numpy(self._ids).to(logits.device)
+            return logits[ids], ids
+        if logits.device.type == "cpu":  # three times as fast as torch finds them
+            summands = torch.from_numpy(self._SUMMANDS.take(self._octets, axis=0, out=self._room, mode="clip"))
+        else:
+            octets = torch.from_numpy(self._octets).to(logits.device)
+            summands = torch.from_numpy(self._SUMMANDS).to(logits.device)[octets.long()]
+        return summands.view(-1)[: logits.numel()].add_(logits), None
 
 
 class Sampler:
@@ -26,9 +59,34 @@ class Sampler:
             self._generator.seed()
         else:
             self._generator.manual_seed(sampling.seed)
+        self._unmarked: list[int] = []  # seen, and not yet in `_seen`
+        self._seen: Tensor | None = None  # (vocabulary,) bool
 
-    def __call__(self, logits: Tensor) -> int:
-        """One token id from `logits` (vocabulary,) in float32."""
+    def see(self, tokens: Sequence[int]) -> None:
+        """Takes note of tokens of the prompt or of the answer, which a repetition penalty makes less likely."""
+        if self._sampling.repetition_penalty != 1:
+            self._unmarked += tokens
+
+    def __call__(self, logits: Tensor, mask: Mask | None = None) -> int:
+        """One token id from `logits` (vocabulary,) in float32, of those that `mask` allows."""
+        if self._sampling.repetition_penalty != 1:
+            logits = self._penalised(logits)
+        ids = None
+        if mask is not None:
+            logits, ids = mask.apply(logits)
+        place = self._choose(logits)
+        return place if ids is None else int(ids[place])
+
+    def _penalised(self, logits: Tensor) -> Tensor:
+        if self._seen is None:
+            self._seen = torch.zeros_like(logits, dtype=torch.bool)
+        if self._unmarked:
+            self._seen[torch.tensor(self._unmarked, device=logits.device)] = True
+            self._unmarked.clear()
+        penalty = self._sampling.repetition_penalty
+        return torch.where(self._seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+    def _choose(self, logits: Tensor) -> int:
         sampling = self._sampling
         if sampling.temperature <= 0:
             return int(logits.argmax())

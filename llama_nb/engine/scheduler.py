@@ -8,10 +8,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from llama_nb.engine.protocol import Done, Event, Piece, Submit
+from llama_nb.engine.protocol import Done, Embed, Event, Piece, Submit
 from llama_nb.prompt_format.detokenize import Detokenizer, Text
 from llama_nb.prompt_format.encode import Answer
+
+if TYPE_CHECKING:
+    from llama_nb.engine.embeddings import Batch
+    from llama_nb.engine.grammar import Constraint
 
 
 @dataclass(eq=False)
@@ -25,6 +30,7 @@ class Sequence:
     prompt: list[int]
     room: int  # the most tokens that may be generated
     detokenizer: Detokenizer
+    constraint: Constraint | None = None  # what holds the answer to its grammar
     answer: Answer = field(default_factory=Answer)
     logprobs: deque[dict[str, float]] = field(default_factory=deque)  # of tokens that are not in a piece yet
     cached: int = 0
@@ -68,32 +74,60 @@ class Sequence:
         )
 
 
+@dataclass(eq=False)
+class Texts:
+    """One request for vectors: the tokens of its texts, the places of those that wait, and those that are read now."""
+
+    request: Embed
+    texts: list[list[int]]
+    waiting: list[int]
+    batch: Batch | None = None
+    submitted: float = field(default_factory=time.monotonic)
+    begun: float | None = None
+
+    def done(self, stop_reason: str) -> Done:
+        now = time.monotonic()
+        return Done(
+            id=self.request.id,
+            stop_reason=stop_reason,
+            prompt_tokens=sum(map(len, self.texts)),
+            cached_tokens=0,
+            completion_tokens=0,
+            queue_s=(self.begun or now) - self.submitted,
+            time_to_first_token_s=now - self.submitted,
+            tokens_per_s=0.0,
+        )
+
+
+Work = Sequence | Texts
+
+
 class Scheduler:
     def __init__(self) -> None:
-        self._waiting: deque[Sequence] = deque()
-        self._running: Sequence | None = None
+        self._waiting: deque[Work] = deque()
+        self._running: Work | None = None
 
     @property
     def idle(self) -> bool:
         return self._running is None and not self._waiting
 
-    def add(self, sequence: Sequence) -> None:
-        self._waiting.append(sequence)
+    def add(self, work: Work) -> None:
+        self._waiting.append(work)
 
-    def next(self) -> Sequence:
+    def next(self) -> Work:
         """Who takes the next step; it runs on until it is removed."""
         if self._running is None:
             self._running = self._waiting.popleft()
             self._running.begun = time.monotonic()
         return self._running
 
-    def find(self, request_id: int) -> Sequence | None:
+    def find(self, request_id: int) -> Work | None:
         everyone = [self._running, *self._waiting]
         return next((one for one in everyone if one is not None and one.request.id == request_id), None)
 
-    def remove(self, sequence: Sequence) -> None:
-        """Forgets `sequence`, wherever it stands."""
-        if sequence is self._running:
+    def remove(self, work: Work) -> None:
+        """Forgets `work`, wherever it stands."""
+        if work is self._running:
             self._running = None
         else:
-            self._waiting.remove(sequence)
+            self._waiting.remove(work)

@@ -20,6 +20,10 @@ from typing import TYPE_CHECKING, NoReturn
 from llama_nb.engine.protocol import (
     Cancel,
     Command,
+    Count,
+    Counted,
+    Embed,
+    Embedded,
     Event,
     Failed,
     FrameReader,
@@ -35,8 +39,8 @@ from llama_nb.errors import BadRequest, ContextOverflow, LlamaError
 if TYPE_CHECKING:
     import torch
 
-    from llama_nb.engine.runner import Runner
-    from llama_nb.engine.scheduler import Sequence
+    from llama_nb.engine.runner import Chosen, Runner
+    from llama_nb.engine.scheduler import Sequence, Texts, Work
     from llama_nb.prompt_format.encode import DialogEncoder
 
 log = logging.getLogger("llama_nb.worker")
@@ -173,6 +177,7 @@ class Generator:
     """Serves requests: one step for whoever runs, then a look at the pipe."""
 
     def __init__(self, connection: Connection, runner: Runner, encoder: DialogEncoder, max_seq_len: int) -> None:
+        from llama_nb.engine.grammar import Vocabulary
         from llama_nb.engine.scheduler import Scheduler
 
         self._connection = connection
@@ -180,6 +185,7 @@ class Generator:
         self._encoder = encoder
         self._max_seq_len = max_seq_len
         self._scheduler = Scheduler()
+        self._vocabulary = Vocabulary(encoder.tokenizer)
 
     def serve(self) -> NoReturn:
         """Until the pipe ends, which raises EOFError."""
@@ -191,80 +197,140 @@ class Generator:
                 self._connection.send(self._step(self._scheduler.next()))
 
     def _obey(self, command: Command) -> list[Event]:
-        if isinstance(command, Submit):
+        if isinstance(command, Submit | Embed | Count):
             try:
-                self._scheduler.add(self._sequence(command))
+                return self._begin(command)
             except Exception as error:
                 return [_failure(command.id, error)]
-        elif isinstance(command, Cancel):
-            sequence = self._scheduler.find(command.id)
-            if sequence is not None:
-                return self._finish(sequence, "out_of_tokens")
+        if isinstance(command, Cancel):
+            work = self._scheduler.find(command.id)
+            if work is not None:
+                return self._finish(work, "out_of_tokens")
+        return []
+
+    def _begin(self, request: Submit | Embed | Count) -> list[Event]:
+        if isinstance(request, Count):
+            return [Counted(request.id, len(self._encoder.encode(request.dialog)), self._max_seq_len)]
+        self._scheduler.add(self._sequence(request) if isinstance(request, Submit) else self._texts(request))
         return []
 
     def _sequence(self, request: Submit) -> Sequence:
         from llama_nb.engine.scheduler import Sequence
         from llama_nb.prompt_format.detokenize import Detokenizer
 
-        prompt = self._encoder.encode(request.dialog)
-        room = self._max_seq_len - len(prompt)
+        of_text = request.prompt is not None
+        prompt = (
+            self._encoder.encode_text(request.prompt)
+            if request.prompt is not None
+            else self._encoder.encode(request.dialog)
+        )
+        prefill = self._encoder.encode_text(request.prefill)[1:]
+        room = self._max_seq_len - len(prompt) - len(prefill)
         if room < 1:
             raise ContextOverflow(
-                f"The prompt has {len(prompt):,} tokens, the context of this model holds {self._max_seq_len:,} "
-                "(prompt and answer together). Shorten the prompt, or begin a new conversation."
+                f"The prompt has {len(prompt) + len(prefill):,} tokens, the context of this model holds "
+                f"{self._max_seq_len:,} (prompt and answer together). Shorten the prompt, or begin a new conversation."
             )
-        wanted = request.max_tokens or room
-        return Sequence(request, prompt, min(wanted, room), Detokenizer(self._encoder.tokenizer, request.stop))
+        constraint = None
+        if request.grammar is not None:
+            constraint = self._vocabulary.constraint(request.grammar, prefill, of_text=of_text)
+        sequence = Sequence(
+            request=request,
+            prompt=prompt + prefill,
+            room=min(request.max_tokens or room, room),
+            detokenizer=Detokenizer(self._encoder.tokenizer, request.stop),
+            constraint=constraint,
+        )
+        if prefill:
+            sequence.answer.append(prefill, request.prefill)
+        return sequence
 
-    def _step(self, sequence: Sequence) -> list[Event]:
+    def _texts(self, request: Embed) -> Texts:
+        from llama_nb.engine.scheduler import Texts
+
+        if not request.texts:
+            raise BadRequest("There are no texts. Give at least one.")
+        texts = [self._encoder.encode_text(text) for text in request.texts]
+        for place, text in enumerate(texts):
+            if len(text) == 1:
+                raise BadRequest(f"Text {place} is empty, and nothing has no vector. Leave it out.")
+            if len(text) > self._max_seq_len:
+                raise ContextOverflow(
+                    f"Text {place} has {len(text):,} tokens, the context of this model holds {self._max_seq_len:,}. "
+                    "Cut it into parts."
+                )
+        return Texts(request, texts, list(range(len(texts))))
+
+    def _step(self, work: Work) -> list[Event]:
+        from llama_nb.engine.scheduler import Sequence
+
         try:
-            if sequence.read == 0:
-                self._runner.begin(sequence)
-            if sequence.in_prefill:
-                token = self._runner.read_chunk(sequence)
-                if token is None:
-                    return [Prefilled(sequence.request.id, sequence.read, len(sequence.prompt))]
-            else:
-                token = self._runner.decode(sequence)
-            return self._take(sequence, token)
+            return self._answer(work) if isinstance(work, Sequence) else self._embed(work)
         except Exception as error:  # this request fails; the others and the process go on
-            log.exception("request %d failed", sequence.request.id)
-            self._scheduler.remove(sequence)
-            return [_failure(sequence.request.id, error)]
+            log.exception("request %d failed", work.request.id)
+            self._scheduler.remove(work)
+            return [_failure(work.request.id, error)]
 
-    def _take(self, sequence: Sequence, token: int) -> list[Event]:
-        """`token` joins the answer: what can be shown of it now, and the end if it is one."""
-        sequence.generated.append(token)
-        sequence.first_token = sequence.first_token or time.monotonic()
-        sequence.note_logprobs(self._logprobs(sequence, token))
-        pieces = sequence.pieces(sequence.detokenizer.feed(token))
-        if sequence.detokenizer.stopped:
-            return [*pieces, *self._finish(sequence, "end_of_turn")]
-        reason = self._stop_reason(token)
-        if reason or len(sequence.generated) >= sequence.room:
-            return [*pieces, *self._finish(sequence, reason or "out_of_tokens")]
+    def _answer(self, sequence: Sequence) -> list[Event]:
+        if sequence.read == 0:
+            self._runner.begin(sequence)
+        if not sequence.in_prefill:
+            return self._take(sequence, self._runner.decode(sequence))
+        first = self._runner.read_chunk(sequence)
+        if first is None:
+            return [Prefilled(sequence.request.id, sequence.read, len(sequence.prompt))]
+        return self._take(sequence, first)
+
+    def _embed(self, texts: Texts) -> list[Event]:
+        batch = self._runner.read_texts(texts)
+        if not batch.whole:
+            return [Prefilled(texts.request.id, batch.read, max(len(texts.texts[place]) for place in batch.places))]
+        embedded = Embedded(texts.request.id, batch.places, batch.vectors())
+        return [embedded] if texts.waiting else [embedded, *self._finish(texts, "end_of_turn")]
+
+    def _take(self, sequence: Sequence, chosen: list[Chosen]) -> list[Event]:
+        """The tokens join the answer: what can be shown of it now, and the end if there is one."""
+        pieces: list[Event] = []
+        for token, logprobs in chosen:
+            sequence.generated.append(token)
+            sequence.first_token = sequence.first_token or time.monotonic()
+            sequence.note_logprobs(self._named(logprobs))
+            pieces += sequence.pieces(sequence.detokenizer.feed(token))
+            if sequence.detokenizer.stopped:
+                return [*pieces, *self._finish(sequence, "end_of_turn")]
+            reason = self._stop_reason(token)
+            if reason or len(sequence.generated) >= sequence.room:
+                return [*pieces, *self._finish(sequence, reason or "out_of_tokens")]
         return pieces
 
-    def _logprobs(self, sequence: Sequence, token: int) -> dict[str, float] | None:
+    def _named(self, logprobs: dict[int, float] | None) -> dict[str, float] | None:
         from llama_nb.prompt_format.detokenize import token_text
 
-        wanted = sequence.request.logprobs
-        if wanted is None:
+        if logprobs is None:
             return None
-        by_id = self._runner.logprobs(token, wanted)
-        return {token_text(self._encoder.tokenizer, one): value for one, value in by_id.items()}
+        return {token_text(self._encoder.tokenizer, token): value for token, value in logprobs.items()}
 
     def _stop_reason(self, token: int) -> str | None:
         special = self._encoder.tokenizer.special_tokens
         return next((reason for name, reason in STOP_REASONS.items() if special[name] == token), None)
 
-    def _finish(self, sequence: Sequence, stop_reason: str) -> list[Event]:
+    def _finish(self, work: Work, stop_reason: str) -> list[Event]:
+        from llama_nb.engine.scheduler import Texts
+
+        self._scheduler.remove(work)
+        if isinstance(work, Texts):
+            return [work.done(stop_reason)]
         rest: list[Event] = []
-        if not sequence.detokenizer.stopped:  # what a stop string cut off is not part of the answer
-            rest += sequence.pieces(sequence.detokenizer.flush())
-            self._encoder.keep(sequence.prompt, sequence.answer)
-        self._scheduler.remove(sequence)
-        return [*rest, sequence.done(stop_reason)]
+        if not work.detokenizer.stopped:  # what a stop string cut off is not part of the answer
+            rest += work.pieces(work.detokenizer.flush())
+            self._keep(work)
+        return [*rest, work.done(stop_reason)]
+
+    def _keep(self, sequence: Sequence) -> None:
+        """Remembers the answer to a dialog, with the beginning that was given, for the turns that will follow it."""
+        if sequence.request.prompt is None:
+            given = len(self._encoder.encode_text(sequence.request.prefill)) - 1
+            self._encoder.keep(sequence.prompt[: len(sequence.prompt) - given], sequence.answer)
 
 
 def _failure(request: int | None, error: Exception) -> Failed:

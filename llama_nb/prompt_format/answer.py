@@ -1,12 +1,18 @@
 """The pieces of an answer → events, as Llama Stack streams them, and at the end the message.
 
-Control tokens are known by their ids: a model that spells `<|python_tag|>` in letters has called nothing. A call in
-plain JSON counts if it is the whole message; any call must name a tool that was offered and fit its parameters.
-What does not is text. Never raises. Knows nothing of who generates.
+    answer     = undecided → text | call
+    undecided    nothing, or what an offered tool's call in letters begins with: held back
+    text         told as it comes; `<|python_tag|>` begins a call
+    call         told as `started`, `in_progress` …, then `success` for each call, or `failure`; lasts to the end
+
+A call's own text is told as it grows, and once more as text if it was none after all: nothing is lost. Control tokens
+are known by their ids: a model that spells `<|python_tag|>` in letters has called nothing. What a text means is
+`offer`'s to say. Never raises. Knows nothing of who generates.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 
@@ -17,17 +23,19 @@ from llama_nb.apis.inference import (
     ToolCallParseStatus,
 )
 from llama_nb.apis.messages import (
-    BuiltinTool,
     CompletionMessage,
     StopReason,
     TokenLogProbs,
     ToolCall,
     ToolDefinition,
-    tool_name_str,
+    ToolPromptFormat,
 )
-from llama_nb.prompt_format.calls import Call, may_become_call, read_calls
+from llama_nb.prompt_format.calls import Call
+from llama_nb.prompt_format.family import Family
+from llama_nb.prompt_format.offer import Offer, Opening, Verdict
 
 Event = ChatCompletionResponseEvent
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 class AnswerReader:
@@ -36,21 +44,42 @@ class AnswerReader:
     Args:
         control: the ids of `<|python_tag|>` and its like, by name.
         tools: what was offered; a call of anything else is text.
+        family, tool_prompt_format: how they were offered.
+        prefill: what the answer was made to begin with. It is part of the message, and is told with its first piece.
+        calls_allowed: False where the answer can be text only: no tool may be called, or it has another form.
 
-    `feed` each piece, then `end`; both give the events that follow. After `end`, `message` is the whole answer and
-    `logprobs` has one entry for each token, if any were given.
+    `feed` each piece, then `end`; both give the events that follow. However the same tokens are cut into pieces, the
+    events tell the same story. After `end`, `message` is the whole answer, `message.malformed_call` says why something
+    that looks like a call is none, and `logprobs` has one entry for each token, if any were given.
+
+    >>> reader = AnswerReader({}, [ToolDefinition(tool_name="add")])
+    >>> events = [reader.start(), *reader.feed([1, 2], "[add(a=1), "), *reader.feed([3], "add(a=2)]")]
+    >>> events += reader.end(StopReason.end_of_turn)
+    >>> [call.arguments for call in reader.message.tool_calls]
+    [{'a': 1}, {'a': 2}]
     """
 
-    def __init__(self, control: Mapping[str, int], tools: Sequence[ToolDefinition] = ()) -> None:
-        self._python_tag = control.get("<|python_tag|>")
-        self._tools = {tool_name_str(tool.tool_name): tool for tool in tools}
-        self._text = ""
-        self._call_text: str | None = None  # what stands behind the tag, or a message that looks like a call
-        self._undecided = ""  # the beginning of a message that may still become a call in plain JSON
+    def __init__(
+        self,
+        control: Mapping[str, int],
+        tools: Sequence[ToolDefinition] = (),
+        *,
+        family: Family = Family.llama3_1,
+        tool_prompt_format: ToolPromptFormat | None = None,
+        prefill: str = "",
+        calls_allowed: bool = True,
+    ) -> None:
+        self._python_tag = control.get("<|python_tag|>") if calls_allowed else None
+        self._offer = Offer(tools if calls_allowed else (), family, tool_prompt_format)
+        self._opening: str | None = ""  # of an undecided message: its letters without white space
+        self._held: list[str] = []  # all of them
+        self._text: list[str] = []
+        self._call: list[list[str]] | None = None  # what was written behind each tag, or a message that began as a call
         self._tagged = False
         self._new_logprobs: list[TokenLogProbs] = []
         self.logprobs: list[TokenLogProbs] = []
         self.message: CompletionMessage | None = None
+        self._hold(_HALF_CHARACTER.sub("\ufffd", prefill))
 
     def start(self) -> Event:
         return Event(event_type=ChatCompletionResponseEventType.start, delta="")
@@ -61,81 +90,92 @@ class AnswerReader:
         """The events of one piece: some tokens, and the text they completed ("" for a control token)."""
         if logprobs:
             self._new_logprobs += [TokenLogProbs(logprobs_by_token=dict(entry)) for entry in logprobs]
-        if self._python_tag in tokens and self._call_text is None:
-            return self._open_call(tagged=True)
-        if not text:
-            return []
-        if self._call_text is not None:
-            return self._grow_call(text)
-        return self._grow_text(text)
+        if self._python_tag not in tokens:
+            return self._grow(text)
+        if tokens[0] == self._python_tag:
+            return [*self._take_tag(), *self._grow(text)]
+        return [*self._grow(text), *self._take_tag()]
 
     def end(self, stop_reason: StopReason) -> list[Event]:
         """The last events: what became of a call, and `complete`."""
+        events = self._decide()
         calls: list[ToolCall] = []
-        events: list[Event] = []
-        if self._undecided:
-            undecided, self._undecided = self._undecided, ""
-            self._text += undecided
-            events.append(self._progress(undecided))
-        if self._call_text is not None:
-            calls = self._calls(self._call_text)
-            events += self._close_call(calls, stop_reason)
-        self.message = CompletionMessage(content=self._text, stop_reason=stop_reason, tool_calls=calls)
+        if self._call is None:
+            fault = self._offer.near_miss("".join(self._text))
+        else:
+            verdict = self._verdict(["".join(part) for part in self._call], stop_reason)
+            calls, fault = [_tool_call(call) for call in verdict.calls], verdict.fault
+            events += self._outcome(calls, stop_reason)
+            events += self._say(verdict.text)
+        self.message = CompletionMessage(
+            content="".join(self._text), stop_reason=stop_reason, tool_calls=calls, malformed_call=fault
+        )
         complete = Event(event_type=ChatCompletionResponseEventType.complete, delta="", stop_reason=stop_reason)
         return [*events, self._with_logprobs(complete)]
 
-    def _grow_text(self, text: str) -> list[Event]:
-        if self._tools and not self._text:
-            self._undecided += text
-            if may_become_call(self._undecided):
-                opening = "".join(self._undecided.split())
-                # Long enough to be sure of: what is shorter could still become ordinary JSON.
-                if not opening.startswith(('{"type":"function"', '{"name":')):
-                    return []
-                undecided, self._undecided = self._undecided, ""
-                return [*self._open_call(tagged=False), *self._grow_call(undecided)]
-            text, self._undecided = self._undecided, ""
-        self._text += text
+    def _grow(self, text: str) -> list[Event]:
+        text = _HALF_CHARACTER.sub("\ufffd", text)
+        if self._call is not None:
+            return self._write(text)
+        if self._opening is None:
+            return self._say(text)
+        self._hold(text)
+        match self._offer.opening(self._opening):
+            case Opening.maybe:
+                return []
+            case Opening.text:
+                return self._release()
+            case Opening.call:
+                text, self._held = "".join(self._held), []
+                return [*self._begin_call(), *self._write(text)]
+
+    def _hold(self, text: str) -> None:
+        self._held.append(text)
+        self._opening = (self._opening or "") + "".join(text.split())
+
+    def _decide(self) -> list[Event]:
+        """Nothing more comes that could make a call of what is held back; a prefill may be one already."""
+        return [*self._grow(""), *self._release()]
+
+    def _release(self) -> list[Event]:
+        """What is still held back is text."""
+        text, self._held = "".join(self._held), []
+        self._opening = None
+        return self._say(text)
+
+    def _say(self, text: str) -> list[Event]:
+        if not text:
+            return []
+        self._text.append(text)
         return [self._progress(text)]
 
-    def _open_call(self, tagged: bool) -> list[Event]:
-        events: list[Event] = []
-        if self._undecided:
-            undecided, self._undecided = self._undecided, ""
-            self._text += undecided
-            events.append(self._progress(undecided))
-        self._call_text, self._tagged = "", tagged
-        return [*events, self._progress(ToolCallDelta(content="", parse_status=ToolCallParseStatus.started))]
+    def _take_tag(self) -> list[Event]:
+        events = self._decide()
+        self._tagged = True
+        if self._call is None:
+            return [*events, *self._begin_call()]
+        self._call.append([])
+        return events
 
-    def _grow_call(self, text: str) -> list[Event]:
-        self._call_text = (self._call_text or "") + text
+    def _begin_call(self) -> list[Event]:
+        self._call = [[]]
+        return [self._progress(ToolCallDelta(content="", parse_status=ToolCallParseStatus.started))]
+
+    def _write(self, text: str) -> list[Event]:
+        if self._call is None or not text:
+            return []
+        self._call[-1].append(text)
         return [self._progress(ToolCallDelta(content=text, parse_status=ToolCallParseStatus.in_progress))]
 
-    def _close_call(self, calls: list[ToolCall], stop_reason: StopReason) -> list[Event]:
-        if calls:
-            done = [ToolCallDelta(content=call, parse_status=ToolCallParseStatus.success) for call in calls]
-            return [self._progress(delta, stop_reason) for delta in done]
-        text = self._call_text or ""
-        self._text += text
-        failure = ToolCallDelta(content="", parse_status=ToolCallParseStatus.failure)
-        return [self._progress(failure, stop_reason), *([self._progress(text)] if text else [])]
+    def _verdict(self, parts: list[str], stop_reason: StopReason) -> Verdict:
+        if self._tagged:
+            return self._offer.tagged(parts, breaks_off=stop_reason is StopReason.out_of_tokens)
+        return self._offer.untagged(parts[0])
 
-    def _calls(self, text: str) -> list[ToolCall]:
-        calls = read_calls(text)
-        if calls is None and self._tagged and BuiltinTool.code_interpreter.value in self._tools and text.strip():
-            calls = [Call(BuiltinTool.code_interpreter.value, {"code": text})]
-        if calls is None or not all(self._fits(call) for call in calls):
-            return []
-        return [ToolCall(call_id=str(uuid.uuid4()), tool_name=call.name, arguments=call.arguments) for call in calls]
-
-    def _fits(self, call: Call) -> bool:
-        tool = self._tools.get(call.name)
-        if tool is None:
-            return False
-        if tool.parameters is None or isinstance(tool.tool_name, BuiltinTool):
-            return True
-        required = {name for name, parameter in tool.parameters.items() if parameter.required}
-        return required <= call.arguments.keys() <= tool.parameters.keys()
+    def _outcome(self, calls: list[ToolCall], stop_reason: StopReason) -> list[Event]:
+        done = [ToolCallDelta(content=call, parse_status=ToolCallParseStatus.success) for call in calls]
+        failed = ToolCallDelta(content="", parse_status=ToolCallParseStatus.failure)
+        return [self._progress(delta, stop_reason) for delta in done or [failed]]
 
     def _progress(self, delta: str | ToolCallDelta, stop_reason: StopReason | None = None) -> Event:
         kind = ChatCompletionResponseEventType.progress
@@ -146,3 +186,7 @@ class AnswerReader:
             event.logprobs, self._new_logprobs = self._new_logprobs, []
             self.logprobs += event.logprobs
         return event
+
+
+def _tool_call(call: Call) -> ToolCall:
+    return ToolCall(call_id=str(uuid.uuid4()), tool_name=call.name, arguments=call.arguments)

@@ -26,14 +26,15 @@ KEPT_ANSWERS_OF_A_PROMPT = 16
 class Turn(msgspec.Struct, frozen=True):
     """One message of a rendered dialog.
 
-    `call` is a tool call as it is written behind `<|python_tag|>`, after the text; `end_of_message` closes with
-    `<|eom_id|>` instead of `<|eot_id|>`.
+    `call` is what stands for tool calls, after the text and behind `<|python_tag|>`; `tagged` is false where the
+    model writes its calls without one. `end_of_message` closes with `<|eom_id|>` instead of `<|eot_id|>`.
     """
 
     role: str
     text: str
     call: str | None = None
     end_of_message: bool = False
+    tagged: bool = True
 
 
 class Answer:
@@ -67,7 +68,8 @@ class Answer:
 
 def _same_call(written: str, call: str) -> bool:
     calls = read_calls(call)
-    return written == call or (calls is not None and read_calls(written) == calls)
+    # By their spelling, since 1, 1.0 and True are equal.
+    return written == call or (calls is not None and repr(read_calls(written)) == repr(calls))
 
 
 class DialogEncoder:
@@ -85,6 +87,10 @@ class DialogEncoder:
             ids += self._header(turn.role)
             ids += self._kept(ids, turn) or self._body(turn)
         return ids + self._header("assistant")
+
+    def encode_text(self, text: str) -> list[int]:
+        """The token ids of plain text that is to be continued, for a completion: no header, no end."""
+        return [self.tokenizer.bos_id, *self._text(text)]
 
     def keep(self, prompt_ids: Sequence[int], answer: Answer) -> None:
         """Remembers what was generated after `prompt_ids`."""
@@ -114,9 +120,10 @@ class DialogEncoder:
         ]
 
     def _body(self, turn: Turn) -> list[int]:
-        call = [] if turn.call is None else [self.tokenizer.python_tag_id, *self._text(turn.call)]
         end = self.tokenizer.eom_id if turn.end_of_message else self.tokenizer.eot_id
-        return [*self._text(turn.text), *call, end]
+        if turn.call is None or not turn.tagged:
+            return [*self._text(turn.text + (turn.call or "")), end]
+        return [*self._text(turn.text), self.tokenizer.python_tag_id, *self._text(turn.call), end]
 
     def _text(self, text: str) -> list[int]:
         """Plain text, whatever it looks like."""

@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Locator, Page, expect, sync_playwright
 
 LIMIT_S = 120  # for anything that must happen; two slow cores, shared with others
 CHROMIUM_ARGS = """--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
@@ -136,13 +137,21 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
-    page.on("dialog", lambda dialog: dialog.accept())  # "leave this page?"
+    page.on("dialog", _accept)  # "leave this page?"
     yield page
     if request.node.stash.get(FAILED, False):
         page.screenshot(path=tmp_path / "failed.png")
         print(f"\nThe page when the test failed: {tmp_path / 'failed.png'}")
-    page.goto("about:blank")  # else it asks for a kernel again when its own ends
+    try:
+        page.goto("about:blank")  # else it asks for a kernel again when its own ends
+    except Error:
+        page.goto("about:blank")  # its question came, and went, at the wrong moment
     lab.end_kernels()
+
+
+def _accept(dialog: Dialog) -> None:
+    with contextlib.suppress(Error):  # it may be gone by then
+        dialog.accept()
 
 
 FAILED = pytest.StashKey[bool]()
@@ -240,6 +249,24 @@ class Notebook:
         expect(turn).to_have_attribute("data-phase", phase)
         return turn.locator(".llama-nb-text").inner_text()
 
+    @property
+    def calls(self) -> Locator:
+        """The tool cells."""
+        return self.panel.locator("details.llama-nb-call")
+
+    def wait_for_call(self, state: str, index: int = -1) -> Locator:
+        """A tool cell, once it is in this state."""
+        call = self.calls.last if index == -1 else self.calls.nth(index)
+        expect(call).to_have_attribute("data-state", state)
+        return call
+
+    def printed(self, index: int) -> str:
+        """Runs a cell, and gives what it printed."""
+        self.run(index)
+        output = self.cell(index).locator('[data-mime-type="application/vnd.jupyter.stdout"]')
+        expect(output).to_be_visible()
+        return output.inner_text().strip()
+
     def stop(self) -> float:
         """Presses Stop, and gives the milliseconds until the page shows the end of the answer."""
         return float(self.page.evaluate(STOP))
@@ -270,6 +297,20 @@ def notebook(lab: Lab, page: Page, request: pytest.FixtureRequest) -> Callable[.
         return made[-1]
 
     return make
+
+
+@pytest.fixture
+def asked_for(page: Page) -> Iterator[list[str]]:
+    """The addresses outside of the Jupyter server that the page asked for."""
+    asked: list[str] = []
+
+    def note(address: str) -> None:
+        parts = urlsplit(address)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+            asked.append(address)
+
+    page.on("request", lambda request: note(request.url))
+    return asked
 
 
 STOP = """() => new Promise(done => {

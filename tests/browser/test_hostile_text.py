@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -29,20 +28,6 @@ $\\\\href{javascript:window.pwned=10}{x}$ `<img src=x onerror="window.pwned=11">
 
 After it all.
 """
-
-
-@pytest.fixture
-def asked_for(page: Page) -> Iterator[list[str]]:
-    """The addresses outside of the Jupyter server that the page asked for."""
-    asked: list[str] = []
-
-    def note(address: str) -> None:
-        parts = urlsplit(address)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
-            asked.append(address)
-
-    page.on("request", lambda request: note(request.url))
-    return asked
 
 
 def _nothing_happened(page: Page, asked_for: list[str]) -> None:

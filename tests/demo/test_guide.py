@@ -56,6 +56,9 @@ EXPECTATIONS = (
     Expectation("too large a question", 6, 5),
     Expectation("remembers", 6, 5),
     Expectation("calls a tool", 10, 8),
+    Expectation("calls in tags", 6, 5),
+    Expectation("calls an unseen tool", 6, 4),
+    Expectation("built-in tools", 7, 5),
     Expectation("no call is due", 6, 5),
     Expectation("after a call", 6, 5),
 )

@@ -84,9 +84,11 @@ def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None
 
 def test_padding_is_never_learned() -> None:
     long, short = torch.tensor([1, 2 | train.LEARN, 3 | train.LEARN]), torch.tensor([1, 4 | train.LEARN])
-    ids, targets = train.padded([long.int(), short.int()])
-    assert ids.tolist() == [[1, 2], [1, 4]]
-    assert targets.tolist() == [[2, 3], [4, train.IGNORE]]
+    ids, targets = train.padded([long.int(), short.int()], 3 * train.WIDTH_STEP)
+    assert ids.shape == targets.shape == (3, train.WIDTH_STEP), "as many rows as the batch has room for"
+    assert ids[:, :2].tolist() == [[1, 2], [1, 4], [0, 0]]
+    assert targets[:, :2].tolist() == [[2, 3], [4, train.IGNORE], [train.IGNORE] * 2]
+    assert (targets[:, 2:] == train.IGNORE).all()
 
 
 def test_an_answer_begins_anew_in_each_turn() -> None:
@@ -96,11 +98,11 @@ def test_an_answer_begins_anew_in_each_turn() -> None:
 
 def test_every_dialog_comes_once_in_a_pass() -> None:
     dialogs = [torch.full((length,), length, dtype=torch.int32) for length in range(2, 30)]
-    batches = train.endless_batches(dialogs, 60, torch.Generator().manual_seed(0))
+    batches = train.endless_batches(dialogs, 5 * train.WIDTH_STEP, torch.Generator().manual_seed(0))
     seen: list[int] = []
     while len(seen) < len(dialogs):
         ids, _ = next(batches)
-        seen += ids[:, 0].tolist()
+        seen += [first for first in ids[:, 0].tolist() if first]
     assert sorted(seen) == list(range(2, 30))
 
 

@@ -12,13 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from llama_nb import loop
+from llama_nb.apis.inference import JsonSchemaResponseFormat
 from llama_nb.chat import Chat
 from llama_nb.demo import CHECKPOINT
 from llama_nb.engine import checkpoint
+from llama_nb.engine import grammar as grammar_module
 from llama_nb.engine.client import Engine
+from llama_nb.engine.grammar import Vocabulary
 from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.protocol import Sampling, Start
 from llama_nb.engine.sampling import Sampler
+from llama_nb.prompt_format.constrain import response_grammar
+from llama_nb.prompt_format.grammar import Grammar
+from llama_nb.prompt_format.schemas import validate
+from llama_nb.prompt_format.tokenizer import load_tokenizer
 from llama_nb.stack import Stack
 from tests.engine import live, tiny
 from tests.engine.test_sampling import CASES, chi_square_sigmas, expected
@@ -91,6 +99,46 @@ def test_a_seed_decides_and_what_was_asked_before_does_not(talker: Engine) -> No
 def test_logprobs_come_from_the_gpu_too(talker: Engine) -> None:
     answered = live.ask(talker, "the thing", sampling=Sampling(), max_tokens=5, logprobs=3)
     assert len(answered.logprobs) == 5 and all(value <= 0 for entry in answered.logprobs for value in entry.values())
+
+
+@pytest.mark.parametrize("few", [0, 256], ids=["as bits", "as ids"])
+def test_a_mask_leaves_the_same_logits_as_on_the_cpu(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grammar_module, "FEW_WORDS", few)
+    vocabulary = Vocabulary(load_tokenizer(CHECKPOINT))
+    logits = torch.randn(vocabulary.size, generator=torch.Generator().manual_seed(0))
+    for regex in ("[a-c]", "(?s:.+)"):
+        mask = vocabulary.constraint(Grammar("regex", regex)).mask()
+        (on_cpu, ids), (on_cuda, cuda_ids) = mask.apply(logits), mask.apply(logits.to(CUDA))
+        assert on_cuda.is_cuda and torch.equal(on_cuda.cpu(), on_cpu)
+        assert (ids is None) == (cuda_ids is None) and (ids is None or torch.equal(ids, cuda_ids.cpu()))
+
+
+def test_an_answer_on_the_gpu_fits_its_schema_and_the_next_is_what_it_would_have_been(talker: Engine) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string", "maxLength": 9}, "n": {"enum": [1, 2]}}}
+    schema |= {"required": ["a", "n"]}
+    grammar = response_grammar(JsonSchemaResponseFormat(json_schema=schema))
+    plain = live.ask(talker, "the thing", sampling=live.sampled(7), max_tokens=60)
+    for seed in range(10):
+        sampling = Sampling(1.0, 0.9, 0, seed, repetition_penalty=1.2)
+        held = live.ask(talker, "the thing", sampling=sampling, max_tokens=60, grammar=grammar, logprobs=1)
+        assert held.done.stop_reason == "end_of_turn"
+        assert validate(schema, held.text)["n"] in (1, 2)
+        assert len(held.logprobs) == len(held.tokens)
+    assert live.ask(talker, "the thing", sampling=live.sampled(7), max_tokens=60).said == plain.said
+
+
+def test_vectors_on_the_gpu_are_those_of_the_cpu(tmp_path: Path) -> None:
+    texts = ["the thing", "x", "something longer than both " * 9]
+    vectors = []
+    live.write_talker(tmp_path)
+    for device in ("cuda", "cpu"):
+        engine = Engine(Start(checkpoint=str(tmp_path), device=device, dtype="float32"))
+        vectors.append(loop.run(engine.embed(texts)))
+        alone = loop.run(engine.embed(texts[1:2]))
+        assert alone[0] == pytest.approx(vectors[-1][1], abs=1e-5)
+        engine.close()
+    for one, other in zip(*vectors, strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["auto", "bfloat16", "float32"])

@@ -7,12 +7,25 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 
 from llama_nb.engine import checkpoint
 from llama_nb.engine import runner as runner_module
-from llama_nb.engine.protocol import Cancel, Done, Event, Failed, Piece, Prefilled, Sampling, Submit
+from llama_nb.engine.protocol import (
+    Cancel,
+    Counted,
+    Done,
+    Embedded,
+    Event,
+    Failed,
+    Piece,
+    Prefilled,
+    Request,
+    Sampling,
+    Submit,
+)
 from llama_nb.engine.runner import Runner
 from llama_nb.engine.worker import Generator
 from llama_nb.prompt_format.encode import DialogEncoder, Turn
@@ -46,10 +59,10 @@ class Stepwise:
         self._ids = count(1)
         self.events: dict[int, list[Event]] = {}
 
-    def submit(self, submit: Submit) -> int:
+    def submit(self, request: Request) -> int:
         number = next(self._ids)
         self.events[number] = []
-        self._take(self.generator._obey(Submit(number, submit.dialog, submit.sampling, submit.max_tokens)))
+        self._take(self.generator._obey(msgspec.structs.replace(request, id=number)))
         return number
 
     def cancel(self, number: int) -> None:
@@ -82,13 +95,13 @@ class Stepwise:
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
-            assert isinstance(event, Piece | Prefilled | Done | Failed)
+            assert isinstance(event, Piece | Prefilled | Embedded | Counted | Done | Failed)
             assert event.id is not None
             self.events[event.id].append(event)
 
 
 def finals(events: list[Event]) -> list[Event]:
-    return [event for event in events if isinstance(event, Done | Failed)]
+    return [event for event in events if isinstance(event, Done | Counted | Failed)]
 
 
 VICTIM = live.request(LONG, max_tokens=20, sampling=live.sampled(5))

@@ -20,7 +20,11 @@ from llama_nb.engine import protocol
 from llama_nb.engine.protocol import (
     Cancel,
     Command,
+    Count,
+    Counted,
     Done,
+    Embed,
+    Embedded,
     Event,
     Failed,
     FrameError,
@@ -36,16 +40,23 @@ from llama_nb.engine.protocol import (
 )
 from llama_nb.engine.worker import Connection
 from llama_nb.prompt_format.encode import Turn
+from llama_nb.prompt_format.grammar import Grammar
 from tests.counts import full
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 WHOLE = st.integers(0, 2**40)
 FLOAT = st.floats(allow_nan=False, allow_infinity=False)
 LOGPROBS = st.none() | st.lists(st.dictionaries(TEXT, FLOAT, max_size=3), max_size=3)
-TURNS = st.builds(Turn, role=TEXT, text=TEXT, call=st.none() | TEXT, end_of_message=st.booleans())
+TURNS = st.builds(Turn, role=TEXT, text=TEXT, call=st.none() | TEXT, end_of_message=st.booleans(), tagged=st.booleans())
 SAMPLING = st.builds(
-    Sampling, temperature=FLOAT, top_p=FLOAT, top_k=WHOLE, seed=st.none() | st.integers(-(2**63), 2**63 - 1)
+    Sampling,
+    temperature=FLOAT,
+    top_p=FLOAT,
+    top_k=WHOLE,
+    seed=st.none() | st.integers(-(2**63), 2**63 - 1),
+    repetition_penalty=FLOAT,
 )
+GRAMMARS = st.builds(Grammar, kind=st.sampled_from(["json_schema", "regex", "lark"]), text=TEXT)
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.builds(Start, checkpoint=TEXT, device=TEXT, dtype=TEXT, max_seq_len=st.none() | WHOLE),
     st.builds(
@@ -56,7 +67,12 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
         max_tokens=WHOLE,
         stop=st.lists(TEXT, max_size=3),
         logprobs=st.none() | WHOLE,
+        grammar=st.none() | GRAMMARS,
+        prefill=TEXT,
+        prompt=st.none() | TEXT,
     ),
+    st.builds(Embed, id=WHOLE, texts=st.lists(TEXT, max_size=3)),
+    st.builds(Count, id=WHOLE, dialog=st.lists(TURNS, max_size=3)),
     st.builds(Cancel, id=WHOLE),
 )
 EVENTS: st.SearchStrategy[Event] = st.one_of(
@@ -83,6 +99,13 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         time_to_first_token_s=FLOAT,
         tokens_per_s=FLOAT,
     ),
+    st.builds(
+        Embedded,
+        id=WHOLE,
+        places=st.lists(WHOLE, max_size=3),
+        vectors=st.lists(st.lists(FLOAT, max_size=3), max_size=3),
+    ),
+    st.builds(Counted, id=WHOLE, prompt_tokens=WHOLE, max_seq_len=WHOLE),
     st.builds(Failed, id=st.none() | WHOLE, kind=TEXT, message=TEXT),
 )
 
@@ -154,10 +177,14 @@ def errors_of(count: int, chance: random.Random) -> tuple[int, set[type[BaseExce
     samples = [
         frame(Start("/models/ünï", "cpu", "float32", 4096)),
         frame(Submit(1, [Turn("user", "Grüße 👋", "x", True)], Sampling(0.5, 0.9, 3, 7), 5, ["\n"], 2)),
+        frame(Submit(1, [], grammar=Grammar("regex", "[a-ü]+"), prefill="ja", prompt="Grüße 👋")),
+        frame(Embed(1, ["Grüße 👋", "x"])),
+        frame(Count(1, [Turn("user", "Grüße 👋")])),
         frame(Cancel(1)),
         frame([Loading("weights", 0.5), Ready("cpu", "float32", 10, 20, 0.5, {"<|eot_id|>": 9})]),
         frame([Piece(1, [5, 6], "héllo", [{"h": -0.5}, {"é": -1.5}]), Prefilled(2, 3, 4)]),
         frame([Done(1, "end_of_turn", 1, 2, 3, 0.1, 0.2, 0.3), Failed(None, "EngineError", "ümlaut")]),
+        frame([Embedded(1, [1, 0], [[0.5, -0.25], [1.0, 0.0]]), Counted(1, 2, 3)]),
     ]
     seen: set[type[BaseException]] = set()
     refused = 0

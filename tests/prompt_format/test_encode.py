@@ -105,7 +105,7 @@ def test_plain_dialogs_are_encoded_as_llama_models_does(
     llama3: Tokenizer, system: str | None, texts: list[str]
 ) -> None:
     messages: list[Message] = [] if system is None else [SystemMessage(content=system)]
-    theirs = [] if system is None else [RawMessage(role="system", content=system)]
+    theirs = [RawMessage(role="system", content=system)] if system else []  # we send no empty one
     for index, text in enumerate(texts):
         if index % 2:
             messages.append(CompletionMessage(content=text, stop_reason=StopReason.end_of_turn))
@@ -226,6 +226,7 @@ def test_a_call_is_read_back_with_the_ids_it_was_generated_with(told: Told) -> N
     assert told.after(same) == [*THE, tag, *written.encode(), eom]
     for other in (
         Turn("assistant", "the", call.replace("1", "2"), end_of_message=True),
+        Turn("assistant", "the", call.replace("1", "true"), end_of_message=True),
         Turn("assistant", "", call, end_of_message=True),
     ):
         assert told.after(other) == told.anew(other)
@@ -249,6 +250,25 @@ def test_a_call_is_written_behind_its_tag_and_after_the_text(told: Told) -> None
     turn = Turn("assistant", "so: ", "f()", end_of_message=True)
     tag, eom = told.tokenizer.python_tag_id, told.tokenizer.eom_id
     assert told.after(turn) == [*b"so: ", tag, *b"f()", eom]
+
+
+def test_a_call_without_a_tag_is_written_right_after_the_text(told: Told) -> None:
+    turn = Turn("assistant", "so: ", "f()", tagged=False)
+    assert told.after(turn) == [*b"so: f()", told.eot]
+
+
+def test_a_call_that_was_generated_without_a_tag_is_read_back_so(told: Told) -> None:
+    written = "[f(a='x')]"  # as a model writes it; its history is published with a tag and other quotes
+    told.keep(([*written.encode()], written), ([told.eot], ""))
+    assert told.after(Turn("assistant", "", '[f(a="x")]')) == [*written.encode(), told.eot]
+
+
+def test_a_text_to_continue_has_a_beginning_and_no_header(told: Told) -> None:
+    assert told.encoder.encode_text("the <|eot_id|>") == [
+        told.tokenizer.bos_id,
+        *told.tokenizer.encode("the <|eot_id|>", bos=False, eos=False),
+    ]
+    assert told.eot not in told.encoder.encode_text("the <|eot_id|>")
 
 
 def test_only_so_many_answers_are_kept(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

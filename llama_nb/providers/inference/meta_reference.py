@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llama_nb.apis.inference import (
     ChatCompletionResponse,
     ChatCompletionResponseStreamChunk,
+    CompletionResponse,
+    CompletionResponseStreamChunk,
+    EmbeddingsResponse,
     LogProbConfig,
     Metrics,
+    ResponseFormat,
+    TokenCount,
     Usage,
 )
 from llama_nb.apis.messages import (
+    CompletionMessage,
+    InterleavedTextMedia,
     Message,
     SamplingParams,
     StopReason,
+    TokenLogProbs,
     ToolChoice,
     ToolDefinition,
     ToolPromptFormat,
@@ -31,13 +40,23 @@ from llama_nb.engine.client import Engine, Status
 from llama_nb.engine.protocol import Done, Piece, Sampling, Start, Submit
 from llama_nb.errors import BadRequest, NotSupported
 from llama_nb.prompt_format.answer import AnswerReader
-from llama_nb.prompt_format.render import render
+from llama_nb.prompt_format.constrain import call_grammar, required_tools, response_grammar
+from llama_nb.prompt_format.encode import Turn
+from llama_nb.prompt_format.family import Family, family_of
+from llama_nb.prompt_format.grammar import Grammar
+from llama_nb.prompt_format.render import Layout, offered_tools, render, text_of
+from llama_nb.prompt_format.text import well_formed
 
 Chunk = ChatCompletionResponseStreamChunk
+TextChunk = CompletionResponseStreamChunk
 
 
 class Config(BaseModel):
-    """`model` is a name of Llama's list of models, or the embedded one's; `checkpoint` a folder. One of them."""
+    """`model` is a name of Llama's list of models, or the embedded one's; `checkpoint` a folder. One of them.
+
+    `prompt_family` says which prompts the model reads, where its name does not; `prompt_layout` "llama_stack" lays
+    them out as Llama Stack did; `today` is the date that they tell, instead of the day's.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,6 +68,9 @@ class Config(BaseModel):
     max_batch_size: int = Field(default=1, ge=1)
     torch_seed: int | None = None
     quantization: None = None
+    prompt_family: Family | None = None
+    prompt_layout: Layout = "published"
+    today: date | None = None
 
     @model_validator(mode="after")
     def _names_a_checkpoint(self) -> Config:
@@ -71,6 +93,15 @@ def create(config: Config) -> MetaReference:
     return MetaReference(config)
 
 
+class _Question(NamedTuple):
+    """What is asked of the engine, and how its answer is to be understood."""
+
+    request: Submit
+    tools: list[ToolDefinition]
+    tool_prompt_format: ToolPromptFormat | None
+    calls_allowed: bool
+
+
 class MetaReference:
     """Serves the model of one checkpoint, under the name of its entry in the config or of its folder."""
 
@@ -78,6 +109,7 @@ class MetaReference:
         self._config = config
         self._folder = _folder(config)
         self.identifier = config.model or self._folder.name
+        self._family = config.prompt_family or family_of(self.identifier)
         self._engine = Engine(
             Start(
                 checkpoint=str(self._folder),
@@ -114,34 +146,116 @@ class MetaReference:
         messages: list[Message],
         sampling_params: SamplingParams | None = None,
         tools: list[ToolDefinition] | None = None,
-        tool_choice: ToolChoice | None = ToolChoice.auto,
-        tool_prompt_format: ToolPromptFormat | None = ToolPromptFormat.json,
+        tool_choice: ToolChoice | str | None = ToolChoice.auto,
+        tool_prompt_format: ToolPromptFormat | None = None,
         stream: bool = False,
         logprobs: LogProbConfig | None = None,
+        *,
+        response_format: ResponseFormat | None = None,
+        prefill: str = "",
     ) -> Any:
         """Llama Stack's call: an asynchronous iterator of chunks with `stream=True`, else an awaitable response.
+
+        A `tool_choice` that requires a call, and a `response_format`, hold the answer by a grammar: what it says is
+        in that form, unless it ends as `out_of_tokens` before it is whole.
 
         Raises:
             BadRequest, NotSupported: at once, before anything runs.
             ContextOverflow, CheckpointError, EngineError: from the iterator or the awaitable.
         """
-        tools = tools or []
+        offered = offered_tools(tools or [], tool_choice)
+        dialog = self._dialog(messages, offered, tool_prompt_format)
+        required = required_tools(offered, tool_choice)
+        if required and (response_format is not None or prefill):
+            other = "prefill" if prefill else "response_format"
+            raise BadRequest(f"tool_choice requires a call, and {other} another answer. Leave one of them out.")
+        grammar = None if response_format is None else response_grammar(response_format)
+        if required:
+            grammar = call_grammar(required, self._family, tool_prompt_format)
+        request = self._request(dialog, sampling_params, logprobs, grammar, prefill=prefill)
+        question = _Question(request, offered, tool_prompt_format, calls_allowed=response_format is None)
+        return self._chunks(question) if stream else self._whole(question)
+
+    def completion(
+        self,
+        model: str,
+        content: InterleavedTextMedia,
+        sampling_params: SamplingParams | None = None,
+        stream: bool = False,
+        logprobs: LogProbConfig | None = None,
+        *,
+        response_format: ResponseFormat | None = None,
+    ) -> Any:
+        """Goes on with a text, which no chat format surrounds; streams and raises as `chat_completion` does."""
+        grammar = None if response_format is None else response_grammar(response_format)
+        request = self._request([], sampling_params, logprobs, grammar, prompt=well_formed(text_of(content)))
+        return self._text_chunks(request) if stream else self._whole_text(request)
+
+    async def embeddings(self, model: str, contents: list[InterleavedTextMedia]) -> EmbeddingsResponse:
+        """A vector of length 1 for each content: the mean of the last hidden states of its tokens.
+
+        That tells texts on one subject from texts on another. A model that was trained for it does better at finding
+        the passage that answers a question; all vectors of a Llama lie rather near each other, so compare their order
+        and not their distance. A content longer than the context is refused.
+
+        Raises:
+            BadRequest: there is no content, or an empty one.
+            ContextOverflow: one is longer than the context.
+        """
+        if not contents:
+            raise BadRequest("There are no contents. Give at least one text.")
+        texts = [well_formed(text_of(content)) for content in contents]
+        self._require_checkpoint()
+        return EmbeddingsResponse(embeddings=await self._engine.embed(texts))
+
+    async def count_tokens(
+        self,
+        model: str,
+        messages: list[Message],
+        tools: list[ToolDefinition] | None = None,
+        tool_prompt_format: ToolPromptFormat | None = None,
+    ) -> TokenCount:
+        dialog = self._dialog(messages, tools or [], tool_prompt_format)
+        self._require_checkpoint()
+        counted = await self._engine.count(dialog)
+        return TokenCount(prompt_tokens=counted.prompt_tokens, max_seq_len=counted.max_seq_len)
+
+    def _dialog(
+        self, messages: list[Message], offered: list[ToolDefinition], tool_prompt_format: ToolPromptFormat | None
+    ) -> list[Turn]:
         if not messages:
             raise BadRequest("There are no messages. Give at least one, such as UserMessage(content='…').")
-        if tools and tool_choice is ToolChoice.required:
-            raise NotSupported("tool_choice `required` is not supported yet; use `auto`.")
-        if tools and tool_prompt_format not in (None, ToolPromptFormat.json):
-            raise NotSupported(f"tool_prompt_format `{tool_prompt_format.value}` is not supported yet; use `json`.")
-        sampling_params = sampling_params or SamplingParams()
-        request = Submit(
-            id=0,
-            dialog=render(messages, tools, today=date.today()),
-            sampling=self._sampling(sampling_params),
-            max_tokens=_at_least_zero("max_tokens", sampling_params.max_tokens),
-            stop=sampling_params.stop,
-            logprobs=None if logprobs is None else _at_least_zero("logprobs.top_k", logprobs.top_k),
+        return render(
+            messages,
+            offered,
+            today=self._config.today or date.today(),
+            family=self._family,
+            tool_prompt_format=tool_prompt_format,
+            layout=self._config.prompt_layout,
         )
-        return self._chunks(request, tools) if stream else self._whole(request, tools)
+
+    def _request(
+        self,
+        dialog: list[Turn],
+        params: SamplingParams | None,
+        logprobs: LogProbConfig | None,
+        grammar: Grammar | None,
+        *,
+        prefill: str = "",
+        prompt: str | None = None,
+    ) -> Submit:
+        params = params or SamplingParams()
+        return Submit(
+            id=0,
+            dialog=dialog,
+            sampling=self._sampling(params),
+            max_tokens=_at_least_zero("max_tokens", params.max_tokens),
+            stop=params.stop,
+            logprobs=None if logprobs is None else _at_least_zero("logprobs.top_k", logprobs.top_k),
+            grammar=grammar,
+            prefill=well_formed(prefill),
+            prompt=prompt,
+        )
 
     def _sampling(self, params: SamplingParams) -> Sampling:
         temperature = params.temperature or 0.0
@@ -150,36 +264,44 @@ class MetaReference:
             raise BadRequest(f"temperature is {temperature}; it must be 0 (greedy) or more.")
         if not 0 < top_p <= 1:
             raise BadRequest(f"top_p is {top_p}; it must be above 0 and at most 1.")
-        if params.repetition_penalty not in (None, 1.0):
-            raise NotSupported(f"repetition_penalty {params.repetition_penalty} is not supported yet; leave it at 1.0.")
+        penalty = 1.0 if params.repetition_penalty is None else params.repetition_penalty
+        if not 0 < penalty < math.inf:
+            raise BadRequest(f"repetition_penalty is {penalty}; it must be above 0, and 1 changes nothing.")
         seed = params.seed
         if seed is None and self._seeds is not None:
             seed = next(self._seeds)
         if seed is not None and not -(2**63) <= seed < 2**63:
             raise BadRequest(f"seed is {seed}; it must fit into 64 bits.")
-        return Sampling(temperature, top_p, _at_least_zero("top_k", params.top_k), seed)
+        return Sampling(temperature, top_p, _at_least_zero("top_k", params.top_k), seed, penalty)
 
-    async def _chunks(self, request: Submit, tools: list[ToolDefinition]) -> AsyncIterator[Chunk]:
-        async for chunk, _ in self._answer(request, tools):
+    async def _chunks(self, question: _Question) -> AsyncIterator[Chunk]:
+        async for chunk, _ in self._answer(question):
             yield chunk
 
-    async def _whole(self, request: Submit, tools: list[ToolDefinition]) -> ChatCompletionResponse:
-        async for last, reader in self._answer(request, tools):  # noqa: B007
+    async def _whole(self, question: _Question) -> ChatCompletionResponse:
+        async for last, reader in self._answer(question):  # noqa: B007
             pass
         assert reader.message is not None, "the last chunk comes when the answer is complete"
         return ChatCompletionResponse(
             completion_message=reader.message,
-            logprobs=reader.logprobs if request.logprobs is not None else None,
+            logprobs=reader.logprobs if question.request.logprobs is not None else None,
             usage=last.usage,
             metrics=last.metrics,
         )
 
-    async def _answer(self, request: Submit, tools: list[ToolDefinition]) -> AsyncIterator[tuple[Chunk, AnswerReader]]:
+    async def _answer(self, question: _Question) -> AsyncIterator[tuple[Chunk, AnswerReader]]:
         self._require_checkpoint()
         ready = await self._engine.load()
-        reader = AnswerReader(ready.control, tools)
+        reader = AnswerReader(
+            ready.control,
+            question.tools,
+            family=self._family,
+            tool_prompt_format=question.tool_prompt_format,
+            prefill=question.request.prefill,
+            calls_allowed=question.calls_allowed,
+        )
         yield Chunk(event=reader.start()), reader
-        async for event in self._engine.answer(request):
+        async for event in self._engine.answer(question.request):
             if isinstance(event, Piece):
                 for progress in reader.feed(event.tokens, event.text, event.logprobs):
                     yield Chunk(event=progress), reader
@@ -188,6 +310,26 @@ class MetaReference:
                 for progress in progresses:
                     yield Chunk(event=progress), reader
                 yield Chunk(event=complete, usage=_usage(event), metrics=_metrics(event)), reader
+
+    async def _text_chunks(self, request: Submit) -> AsyncIterator[TextChunk]:
+        self._require_checkpoint()
+        async for event in self._engine.answer(request):
+            if isinstance(event, Piece):
+                yield TextChunk(delta=event.text, logprobs=_logprobs(event))
+            elif isinstance(event, Done):
+                reason = StopReason(event.stop_reason)
+                yield TextChunk(delta="", stop_reason=reason, usage=_usage(event), metrics=_metrics(event))
+
+    async def _whole_text(self, request: Submit) -> CompletionResponse:
+        chunks = [chunk async for chunk in self._text_chunks(request)]
+        reason = chunks[-1].stop_reason
+        assert reason is not None, "the last chunk comes when the answer is complete"
+        return CompletionResponse(
+            completion_message=CompletionMessage(content="".join(chunk.delta for chunk in chunks), stop_reason=reason),
+            logprobs=None if request.logprobs is None else [one for chunk in chunks for one in chunk.logprobs or []],
+            usage=chunks[-1].usage,
+            metrics=chunks[-1].metrics,
+        )
 
     def _require_checkpoint(self) -> None:
         from llama_nb.errors import CheckpointError
@@ -212,6 +354,10 @@ def _at_least_zero(name: str, value: int | None) -> int:
     if value is not None and value < 0:
         raise BadRequest(f"{name} is {value}; it must be 0 or more.")
     return value or 0
+
+
+def _logprobs(piece: Piece) -> list[TokenLogProbs] | None:
+    return None if piece.logprobs is None else [TokenLogProbs(logprobs_by_token=entry) for entry in piece.logprobs]
 
 
 def _usage(done: Done) -> Usage:

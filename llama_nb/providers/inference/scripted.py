@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import math
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llama_nb.apis.inference import ChatCompletionResponse, ChatCompletionResponseStreamChunk, LogProbConfig
-from llama_nb.apis.messages import Message, SamplingParams, StopReason, ToolChoice, ToolDefinition, ToolPromptFormat
+from llama_nb.apis.inference import (
+    ChatCompletionResponse,
+    ChatCompletionResponseStreamChunk,
+    CompletionResponse,
+    CompletionResponseStreamChunk,
+    EmbeddingsResponse,
+    LogProbConfig,
+    ResponseFormat,
+    TokenCount,
+)
+from llama_nb.apis.messages import (
+    CompletionMessage,
+    InterleavedTextMedia,
+    Message,
+    SamplingParams,
+    StopReason,
+    ToolChoice,
+    ToolDefinition,
+    ToolPromptFormat,
+)
 from llama_nb.apis.models import ModelDef
 from llama_nb.engine.client import Status
-from llama_nb.errors import NotSupported
+from llama_nb.errors import BadRequest, ContextOverflow, NotSupported
 from llama_nb.prompt_format.answer import AnswerReader
+from llama_nb.prompt_format.constrain import response_grammar
+from llama_nb.prompt_format.render import offered_tools, text_of
 
 Chunk = ChatCompletionResponseStreamChunk
-PYTHON_TAG = "<|python_tag|>"
+TextChunk = CompletionResponseStreamChunk
+PYTHON_TAG, END_OF_MESSAGE = "<|python_tag|>", "<|eom_id|>"
+DIMENSIONS = 32
 
 
 class Config(BaseModel):
-    """`answers` are given in turn, from the first again after the last; `delay_s` passes before each piece.
+    """`answers` are given in turn, one for each request, from the first again after the last.
 
-    An answer that begins with `<|python_tag|>` is a tool call.
+    `delay_s` passes before each piece. `<|python_tag|>` in an answer is that token, and `<|eom_id|>` at its end ends
+    the message there. A token is a word; `max_seq_len` of them are the most that a prompt may have.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,6 +56,7 @@ class Config(BaseModel):
     answers: list[str] = Field(min_length=1)
     delay_s: float = Field(default=0.0, ge=0)
     model: str = "scripted"
+    max_seq_len: int = Field(default=8192, gt=0)
 
 
 def create(config: Config) -> Scripted:
@@ -63,29 +89,96 @@ class Scripted:
         messages: list[Message],
         sampling_params: SamplingParams | None = None,
         tools: list[ToolDefinition] | None = None,
-        tool_choice: ToolChoice | None = ToolChoice.auto,
-        tool_prompt_format: ToolPromptFormat | None = ToolPromptFormat.json,
+        tool_choice: ToolChoice | str | None = ToolChoice.auto,
+        tool_prompt_format: ToolPromptFormat | None = None,
         stream: bool = False,
         logprobs: LogProbConfig | None = None,
+        *,
+        response_format: ResponseFormat | None = None,
+        prefill: str = "",
     ) -> Any:
+        """The next answer, whatever was asked; behind `prefill`, if there is one."""
+        offered = offered_tools(tools or [], tool_choice)
+        if response_format is not None:
+            response_grammar(response_format)
+        self._require_room(_words_of(messages))
+        reader = AnswerReader(
+            {PYTHON_TAG: 0},
+            offered,
+            tool_prompt_format=tool_prompt_format,
+            prefill=prefill,
+            calls_allowed=response_format is None,
+        )
+        chunks = self._chunks(self._next_answer(), reader)
+        return chunks if stream else _whole(chunks, reader)
+
+    def completion(
+        self,
+        model: str,
+        content: InterleavedTextMedia,
+        sampling_params: SamplingParams | None = None,
+        stream: bool = False,
+        logprobs: LogProbConfig | None = None,
+        *,
+        response_format: ResponseFormat | None = None,
+    ) -> Any:
+        """The next answer, letter by letter as it is written."""
+        if response_format is not None:
+            response_grammar(response_format)
+        self._require_room(text_of(content).split())
+        chunks = self._text_chunks(self._next_answer())
+        return chunks if stream else _whole_text(chunks)
+
+    async def embeddings(self, model: str, contents: list[InterleavedTextMedia]) -> EmbeddingsResponse:
+        """Vectors that are near each other where texts share words."""
+        if not contents:
+            raise BadRequest("There are no contents. Give at least one text.")
+        return EmbeddingsResponse(embeddings=[_vector(text_of(content).split()) for content in contents])
+
+    async def count_tokens(
+        self,
+        model: str,
+        messages: list[Message],
+        tools: list[ToolDefinition] | None = None,
+        tool_prompt_format: ToolPromptFormat | None = None,
+    ) -> TokenCount:
+        return TokenCount(prompt_tokens=len(_words_of(messages)), max_seq_len=self._config.max_seq_len)
+
+    def _next_answer(self) -> str:
         text = self._config.answers[self._given % len(self._config.answers)]
         self._given += 1
-        reader = AnswerReader({PYTHON_TAG: 0}, tools or [])
-        chunks = self._chunks(text, reader)
-        return chunks if stream else _whole(chunks, reader)
+        return text
+
+    def _require_room(self, words: list[str]) -> None:
+        if len(words) >= self._config.max_seq_len:
+            raise ContextOverflow(
+                f"The prompt has {len(words):,} words, the context of this model holds {self._config.max_seq_len:,}."
+            )
 
     async def _chunks(self, text: str, reader: AnswerReader) -> AsyncIterator[Chunk]:
         yield Chunk(event=reader.start())
-        if text.startswith(PYTHON_TAG):
-            text = text.removeprefix(PYTHON_TAG)
-            for event in reader.feed([0], ""):
+        ended = text.endswith(END_OF_MESSAGE)
+        for piece in self._pieces(text.removesuffix(END_OF_MESSAGE)):
+            if piece == PYTHON_TAG:
+                events = reader.feed([0], "")
+            else:
+                await asyncio.sleep(self._config.delay_s)
+                events = reader.feed([1], piece)
+            for event in events:
                 yield Chunk(event=event)
-        for piece in re.findall(r"\s*\S{1,6}|\s+", text):
-            await asyncio.sleep(self._config.delay_s)
-            for event in reader.feed([1], piece):
-                yield Chunk(event=event)
-        for event in reader.end(StopReason.end_of_turn):
+        for event in reader.end(StopReason.end_of_message if ended else StopReason.end_of_turn):
             yield Chunk(event=event)
+
+    async def _text_chunks(self, text: str) -> AsyncIterator[TextChunk]:
+        for piece in self._pieces(text):
+            await asyncio.sleep(self._config.delay_s)
+            yield TextChunk(delta=piece)
+        yield TextChunk(delta="", stop_reason=StopReason.end_of_turn)
+
+    def _pieces(self, text: str) -> list[str]:
+        """Some letters each, a tag by itself."""
+        tag = re.escape(PYTHON_TAG)
+        return re.findall(rf"{tag}|\s*(?:(?!{tag})\S){{1,6}}|\s+", text)
 
 
 async def _whole(chunks: AsyncIterator[Chunk], reader: AnswerReader) -> ChatCompletionResponse:
@@ -93,3 +186,22 @@ async def _whole(chunks: AsyncIterator[Chunk], reader: AnswerReader) -> ChatComp
         pass
     assert reader.message is not None, "the stream is complete"
     return ChatCompletionResponse(completion_message=reader.message)
+
+
+async def _whole_text(chunks: AsyncIterator[TextChunk]) -> CompletionResponse:
+    text = "".join([chunk.delta async for chunk in chunks])
+    return CompletionResponse(completion_message=CompletionMessage(content=text, stop_reason=StopReason.end_of_turn))
+
+
+def _words_of(messages: list[Message]) -> list[str]:
+    return [word for message in messages for word in text_of(message.content).split()]
+
+
+def _vector(words: list[str]) -> list[float]:
+    """Of length 1; each word adds a direction of its own."""
+    if not words:
+        raise BadRequest("A content is empty, and nothing has no vector. Leave it out.")
+    digests = [hashlib.sha256(word.lower().encode("utf-8", "surrogatepass")).digest() for word in words]
+    sums = [sum(digest[place] - 127.5 for digest in digests) for place in range(DIMENSIONS)]
+    length = math.hypot(*sums)
+    return [value / length for value in sums]
