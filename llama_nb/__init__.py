@@ -47,7 +47,7 @@ _HOMES = {
     "tool": "tools",
 }
 
-__all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension", *_HOMES]
+__all__ = ["__version__", "load_ipython_extension", "tools", "unload_ipython_extension", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
@@ -55,6 +55,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("llama_nb")
+    if name == "tools":
+        return importlib.import_module("llama_nb.tools")
     if name not in _HOMES:
         raise AttributeError(f"module `llama_nb` has no attribute `{name}`; it has {', '.join(sorted(_HOMES))}")
     return getattr(importlib.import_module(f"llama_nb.{_HOMES[name]}"), name)

@@ -15,6 +15,8 @@ PARENTS = {
     "ContextOverflow": ValueError,
     "BadRequest": ValueError,
     "NotSupported": NotImplementedError,
+    "ToolArgumentsInvalid": ValueError,
+    "AnswerInvalid": ValueError,
     "EngineError": RuntimeError,
 }
 

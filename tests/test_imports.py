@@ -91,7 +91,7 @@ PUBLIC = """
     ChatCompletionResponseEvent SamplingParams
     SystemMessage UserMessage CompletionMessage ToolResponseMessage
     ToolCall ToolDefinition ToolParamDefinition
-    load_ipython_extension unload_ipython_extension __version__
+    tool tools load_ipython_extension unload_ipython_extension __version__
 """.split()
 
 

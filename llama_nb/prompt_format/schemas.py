@@ -139,9 +139,9 @@ def validate(schema: Mapping[str, Any], text: str) -> Any:
     >>> validate({"type": "integer"}, "3")
     3
     """
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
-    from jsonschema.validators import validator_for  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+    from jsonschema.validators import validator_for
 
     try:
         content = json.loads(text, parse_constant=_no_such_number)

@@ -155,8 +155,8 @@ def _as_typed(value: Any, part: Schema, root: Schema) -> Any:
 
 
 def _first_error(value: Any, part: Schema, root: Schema) -> tuple[list[Any], str, Any] | None:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-    from jsonschema.exceptions import SchemaError, UnknownType, best_match  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError, UnknownType, best_match
     from referencing import Registry
     from referencing.exceptions import Unresolvable
 

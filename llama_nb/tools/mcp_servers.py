@@ -205,8 +205,8 @@ def _object_schema(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_schema(part: Any) -> bool:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-    from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
 
     try:
         Draft202012Validator.check_schema(part)
