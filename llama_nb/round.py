@@ -49,7 +49,7 @@ class Round:
             self._take_call(event.delta)
         self.stop_reason = event.stop_reason or self.stop_reason
         self.usage, self.metrics = chunk.usage or self.usage, chunk.metrics or self.metrics
-        self.malformed_call = getattr(chunk, "malformed_call", None) or self.malformed_call
+        self.malformed_call = chunk.malformed_call or self.malformed_call
 
     def _add_text(self, text: str) -> None:
         if text and self.parts and isinstance(self.parts[-1], str):

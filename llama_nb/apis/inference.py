@@ -111,9 +111,13 @@ class Metrics(BaseModel):
 
 
 class ChatCompletionResponseStreamChunk(BaseModel):
-    """An event; the last chunk of a stream also carries its usage and metrics, where the provider knows them."""
+    """An event; the last chunk of a stream also carries its usage and metrics, where the provider knows them.
+
+    `malformed_call`, on the last chunk, is that of the `CompletionMessage`.
+    """
 
     event: ChatCompletionResponseEvent
+    malformed_call: str | None = None
     usage: Usage | None = None
     metrics: Metrics | None = None
 

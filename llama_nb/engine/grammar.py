@@ -14,7 +14,7 @@ import numpy as np
 
 from llama_nb.engine.sampling import Mask
 from llama_nb.errors import BadRequest, EngineError
-from llama_nb.prompt_format.grammar import Grammar, compiled
+from llama_nb.prompt_format.grammar import Grammar, Guide, compiled
 
 if TYPE_CHECKING:
     from llama_models.llama3.tokenizer import Tokenizer
@@ -73,6 +73,31 @@ class Vocabulary:
             wrong = self._tokenizer.decode(list(prefill[fitting:]))
             raise BadRequest(f"The prefill does not fit the form that the answer is to have, from {wrong!r} on.")
         return Constraint(matcher, self, self.ends[1] if of_text else self.ends[0])
+
+
+class Opening:
+    """Watches how an answer begins: one that begins a call is held to the grammar of calls from there on."""
+
+    def __init__(self, guide: Guide, vocabulary: Vocabulary, tokenizer: Tokenizer) -> None:
+        self._guide, self._vocabulary, self._tokenizer = guide, vocabulary, tokenizer
+        self._longest = max(map(len, guide.openings), default=0)
+
+    def constraint(self, generated: list[int]) -> Constraint | None:
+        """What holds the rest of an answer that began with `generated`; None while that begins no call."""
+        if generated[-1] == self._tokenizer.python_tag_id:
+            return self._held([self._tokenizer.python_tag_id])
+        if len(generated) > self._longest:  # a token is at least a letter
+            return None
+        begun = self._tokenizer.decode(generated)
+        if any(begun.startswith(opening) for opening in self._guide.openings):
+            return self._held(generated)
+        return None
+
+    def _held(self, begun: list[int]) -> Constraint | None:
+        try:
+            return self._vocabulary.constraint(self._guide.grammar, begun)
+        except BadRequest:  # the call of a tool that is not offered: the reader says so
+            return None
 
 
 class Constraint:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from llama_nb.prompt_format.encode import Turn
-from llama_nb.prompt_format.grammar import Grammar
+from llama_nb.prompt_format.grammar import Grammar, Guide
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
@@ -46,7 +46,8 @@ class Submit(msgspec.Struct, tag=True, frozen=True):
     """Answer this dialog, or, where `prompt` is given, go on with that text: no dialog, no control tokens.
 
     `max_tokens` 0: as many as the context holds. `logprobs`: how many alternatives, or None. The answer goes on from
-    `prefill`, which is encoded as text, and both together are a sentence of `grammar`.
+    `prefill`, which is encoded as text, and both together are a sentence of `grammar`. Without a grammar, an answer
+    that begins a call is held to what `guide` says.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Submit(msgspec.Struct, tag=True, frozen=True):
     stop: list[str] = []
     logprobs: int | None = None
     grammar: Grammar | None = None
+    guide: Guide | None = None
     prefill: str = ""
     prompt: str | None = None
 

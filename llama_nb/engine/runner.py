@@ -78,6 +78,9 @@ class Runner:
         """What follows where the model gave `logits`."""
         if sequence.constraint is None:
             tokens = [self._sample(logits)]
+            if sequence.opening and (held := sequence.opening.constraint(sequence.generated + tokens)):
+                sequence.constraint = held
+                tokens += held.forced()
         elif not (tokens := sequence.constraint.forced()):
             tokens = [self._sample(logits, sequence.constraint.mask())]
             sequence.constraint.take(tokens[0])

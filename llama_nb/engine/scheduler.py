@@ -16,7 +16,7 @@ from llama_nb.prompt_format.encode import Answer
 
 if TYPE_CHECKING:
     from llama_nb.engine.embeddings import Batch
-    from llama_nb.engine.grammar import Constraint
+    from llama_nb.engine.grammar import Constraint, Opening
 
 
 @dataclass(eq=False)
@@ -31,6 +31,7 @@ class Sequence:
     room: int  # the most tokens that may be generated
     detokenizer: Detokenizer
     constraint: Constraint | None = None  # what holds the answer to its grammar
+    opening: Opening | None = None  # what sees whether the answer begins a call
     answer: Answer = field(default_factory=Answer)
     logprobs: deque[dict[str, float]] = field(default_factory=deque)  # of tokens that are not in a piece yet
     cached: int = 0

@@ -215,6 +215,7 @@ class Generator:
         return []
 
     def _sequence(self, request: Submit) -> Sequence:
+        from llama_nb.engine.grammar import Opening
         from llama_nb.engine.scheduler import Sequence
         from llama_nb.prompt_format.detokenize import Detokenizer
 
@@ -234,12 +235,16 @@ class Generator:
         constraint = None
         if request.grammar is not None:
             constraint = self._vocabulary.constraint(request.grammar, prefill, of_text=of_text)
+        opening = None
+        if request.guide is not None and constraint is None and not prefill:
+            opening = Opening(request.guide, self._vocabulary, self._encoder.tokenizer)
         sequence = Sequence(
             request=request,
             prompt=prompt + prefill,
             room=min(request.max_tokens or room, room),
             detokenizer=Detokenizer(self._encoder.tokenizer, request.stop),
             constraint=constraint,
+            opening=opening,
         )
         if prefill:
             sequence.answer.append(prefill, request.prefill)

@@ -21,7 +21,7 @@ from llama_nb.apis.messages import BuiltinTool, ToolChoice, ToolDefinition, Tool
 from llama_nb.errors import BadRequest
 from llama_nb.prompt_format import schemas
 from llama_nb.prompt_format.family import Family, tool_format_of
-from llama_nb.prompt_format.grammar import JSON_STYLE, Grammar, refusal
+from llama_nb.prompt_format.grammar import JSON_STYLE, Grammar, Guide, refusal
 
 MOST_CALLS = 8  # of a list that must be one: a small model would go on and on
 
@@ -107,12 +107,44 @@ def required_tools(offered: Sequence[ToolDefinition], tool_choice: ToolChoice | 
     return [tool for tool in offered if tool_name_str(tool.tool_name) == tool_name_str(tool_choice)]
 
 
-def call_grammar(
+def call_guide(
     tools: Sequence[ToolDefinition], family: Family, tool_prompt_format: ToolPromptFormat | None = None
+) -> Guide | None:
+    """What a message is held to that begins to call one of `tools`: names and arguments are then those of a tool.
+
+    None where that would hold it to nothing (code may be any text), or where a tool cannot be written as a grammar.
+
+    >>> add = ToolDefinition(tool_name="add", parameters={})
+    >>> call_guide([add], Family.llama3_1, ToolPromptFormat.function_tag).openings
+    ['<function=']
+    """
+    if any(tool.tool_name is BuiltinTool.code_interpreter for tool in tools):
+        return None
+    names = [tool_name_str(tool.tool_name) for tool in tools if not isinstance(tool.tool_name, BuiltinTool)]
+    openings: list[str] = []
+    if names:
+        tool_format = tool_format_of(family, tool_prompt_format)
+        if tool_format is ToolPromptFormat.function_tag:
+            openings = ["<function="]
+        elif tool_format is ToolPromptFormat.python_list:
+            openings = [f"[{name}(" for name in names]
+    try:
+        return Guide(call_grammar(tools, family, tool_prompt_format, several=True), openings)
+    except BadRequest:  # nobody has asked for it: the call is as free as it was
+        return None
+
+
+def call_grammar(
+    tools: Sequence[ToolDefinition],
+    family: Family,
+    tool_prompt_format: ToolPromptFormat | None = None,
+    *,
+    several: bool = False,
 ) -> Grammar:
     """The grammar of a message that calls one of `tools`, in the form of `family`.
 
-    In the form of a Python list it may be several calls. Built-in tools have forms of their own, the same everywhere.
+    In the form of a Python list it may be several calls, and with `several` in JSON, too. Built-in tools have forms of
+    their own, the same everywhere.
 
     >>> add = ToolDefinition(tool_name="add", parameters={})
     >>> call_grammar([add], Family.llama3_2).text.splitlines()[0]
@@ -124,13 +156,14 @@ def call_grammar(
     plain: list[str] = []
     rules = ""
     if custom and tool_format is ToolPromptFormat.json:
-        tagged.append(_json({"anyOf": [_json_call(tool) for tool in custom]}))
+        tagged.append("json_call" + (f' ("; " json_call){{0,{MOST_CALLS - 1}}}' if several else ""))
+        rules = "\njson_call: " + _json({"anyOf": [_json_call(tool) for tool in custom]})
     elif custom and tool_format is ToolPromptFormat.function_tag:
         plain += [_tag_call(tool) for tool in custom]
     elif custom:
         more = f' (", " py_call){{0,{MOST_CALLS - 1}}}'
         plain.append(f'"[" py_call{more} "]"')
-        rules = "\npy_call: " + " | ".join(map(_python_call, custom)) + _PYTHON_VALUES
+        rules += "\npy_call: " + " | ".join(map(_python_call, custom)) + _PYTHON_VALUES
     if tagged:
         plain.append(f"<|python_tag|> ({' | '.join(tagged)}) <|eom_id|>")
     grammar = Grammar("lark", "start: " + " | ".join(plain) + rules)

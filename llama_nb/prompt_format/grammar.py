@@ -17,6 +17,13 @@ class Grammar(msgspec.Struct, frozen=True):
     text: str
 
 
+class Guide(msgspec.Struct, frozen=True):
+    """What an answer is held to if it begins a call: with `<|python_tag|>`, or with one of these texts."""
+
+    grammar: Grammar
+    openings: list[str] = []
+
+
 def compiled(grammar: Grammar) -> str:
     """`grammar` as llguidance takes it. Raises ValueError when it is no JSON."""
     from llguidance import LLMatcher

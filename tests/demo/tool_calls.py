@@ -1,25 +1,25 @@
 """How well a checkpoint calls tools: each case of `tool_cases`, in each format, answered greedily.
 
-    python -m tests.demo.tool_calls FOLDER [json|function_tag …]
+    python -m tests.demo.tool_calls FOLDER [json|function_tag …] [--free]
 
-Prompts are rendered and answers read as in inference.
+Asked through the stack, as everybody asks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from llama_nb import loop
 from llama_nb.apis.messages import (
     CompletionMessage,
     Message,
+    SamplingParams,
     StopReason,
     ToolCall,
     ToolPromptFormat,
@@ -27,13 +27,9 @@ from llama_nb.apis.messages import (
     UserMessage,
     tool_name_str,
 )
-from llama_nb.demo.evaluate import Checkpoint
-from llama_nb.engine.kv_cache import KVCache
-from llama_nb.prompt_format.answer import AnswerReader
-from llama_nb.prompt_format.detokenize import Detokenizer
-from llama_nb.prompt_format.encode import DialogEncoder
-from llama_nb.prompt_format.render import render
+from llama_nb.stack import Stack
 from tests.demo.tool_cases import CASES, FORMATS, Call, Result, ToolCase
+from tests.stacks import entry, stack_of
 
 TODAY = date(2026, 5, 20)
 LONGEST_ANSWER = 120  # tokens
@@ -107,45 +103,28 @@ def messages_of(case: ToolCase, tool_format: str = "json") -> list[Message]:
     return messages
 
 
-@torch.inference_mode()
-def tokens_of(checkpoint: Checkpoint, prompt: list[int]) -> Iterator[int]:
-    """The most likely token, again and again, up to the one that ends the answer."""
-    args = checkpoint.model.args
-    cache = KVCache(args.n_layers, args.n_kv_heads, args.head_dim, len(prompt) + LONGEST_ANSWER)
-    new = prompt
-    for _ in range(LONGEST_ANSWER):
-        token = int(checkpoint.model(torch.tensor([new]), cache, last_only=True)[0, -1].argmax())
-        yield token
-        if token in (checkpoint.tokenizer.eot_id, checkpoint.tokenizer.eom_id):
-            return
-        new = [token]
+def ask(stack: Stack, case: ToolCase, tool_format: str) -> Outcome:
+    response = loop.run(
+        stack.inference.chat_completion(
+            model=stack.default_model,
+            messages=messages_of(case, tool_format),
+            sampling_params=SamplingParams(max_tokens=LONGEST_ANSWER),
+            tools=list(case.tools),
+            tool_prompt_format=ToolPromptFormat(tool_format),
+        )
+    )
+    return Outcome(case, tool_format, response.completion_message)
 
 
-def ask(checkpoint: Checkpoint, case: ToolCase, tool_format: str) -> Outcome:
-    written = ToolPromptFormat(tool_format)
-    dialog = render(messages_of(case, tool_format), case.tools, today=TODAY, tool_prompt_format=written)
-    reader = AnswerReader(checkpoint.tokenizer.special_tokens, case.tools, tool_prompt_format=written)
-    text = Detokenizer(checkpoint.tokenizer)
-    stop_reason = StopReason.out_of_tokens
-    reader.start()
-    for token in tokens_of(checkpoint, DialogEncoder(checkpoint.tokenizer).encode(dialog)):
-        if token == checkpoint.tokenizer.eot_id:
-            stop_reason = StopReason.end_of_turn
-        elif token == checkpoint.tokenizer.eom_id:
-            stop_reason = StopReason.end_of_message
-        else:
-            for piece in text.feed(token):
-                reader.feed(piece.tokens, piece.text)
-    for piece in text.flush():
-        reader.feed(piece.tokens, piece.text)
-    reader.end(stop_reason)
-    assert reader.message is not None, "it was ended"
-    return Outcome(case, tool_format, reader.message)
-
-
-def ask_all(folder: Path, formats: Sequence[str] = FORMATS, cases: Sequence[ToolCase] = CASES) -> list[Outcome]:
-    checkpoint = Checkpoint(folder)
-    return [ask(checkpoint, case, name) for name in formats for case in cases if name in case.formats]
+def ask_all(
+    folder: Path, formats: Sequence[str] = FORMATS, cases: Sequence[ToolCase] = CASES, **config: Any
+) -> list[Outcome]:
+    """All `cases` of a checkpoint's provider; `config` adds to the provider's config."""
+    stack = stack_of(entry("meta-reference", checkpoint=str(folder), device="cpu", today=TODAY.isoformat(), **config))
+    try:
+        return [ask(stack, case, name) for name in formats for case in cases if name in case.formats]
+    finally:
+        stack.close()
 
 
 @dataclass(frozen=True)
@@ -187,9 +166,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("formats", nargs="*", default=FORMATS)
+    parser.add_argument("--free", action="store_true", help="without `guided_calls`")
     asked = parser.parse_args()
-    torch.set_num_threads(1)
-    outcomes = ask_all(asked.folder, asked.formats)
+    outcomes = ask_all(asked.folder, asked.formats, guided_calls=not asked.free)
     print(failures(outcomes), end="\n\n")
     print(table(outcomes))
 

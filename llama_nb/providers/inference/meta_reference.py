@@ -40,10 +40,10 @@ from llama_nb.engine.client import Engine, Status
 from llama_nb.engine.protocol import Done, Piece, Sampling, Start, Submit
 from llama_nb.errors import BadRequest, NotSupported
 from llama_nb.prompt_format.answer import AnswerReader
-from llama_nb.prompt_format.constrain import call_grammar, required_tools, response_grammar
+from llama_nb.prompt_format.constrain import call_grammar, call_guide, required_tools, response_grammar
 from llama_nb.prompt_format.encode import Turn
 from llama_nb.prompt_format.family import Family, family_of
-from llama_nb.prompt_format.grammar import Grammar
+from llama_nb.prompt_format.grammar import Grammar, Guide
 from llama_nb.prompt_format.render import Layout, offered_tools, render, text_of
 from llama_nb.prompt_format.text import well_formed
 
@@ -55,7 +55,8 @@ class Config(BaseModel):
     """`model` is a name of Llama's list of models, or the embedded one's; `checkpoint` a folder. One of them.
 
     `prompt_family` says which prompts the model reads, where its name does not; `prompt_layout` "llama_stack" lays
-    them out as Llama Stack did; `today` is the date that they tell, instead of the day's.
+    them out as Llama Stack did; `today` is the date that they tell, instead of the day's. Without `guided_calls` a
+    model may write calls of tools and arguments that nobody offered, which are then no calls.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,6 +72,7 @@ class Config(BaseModel):
     prompt_family: Family | None = None
     prompt_layout: Layout = "published"
     today: date | None = None
+    guided_calls: bool = True
 
     @model_validator(mode="after")
     def _names_a_checkpoint(self) -> Config:
@@ -157,7 +159,8 @@ class MetaReference:
         """Llama Stack's call: an asynchronous iterator of chunks with `stream=True`, else an awaitable response.
 
         A `tool_choice` that requires a call, and a `response_format`, hold the answer by a grammar: what it says is
-        in that form, unless it ends as `out_of_tokens` before it is whole.
+        in that form, unless it ends as `out_of_tokens` before it is whole. An answer that is free to call a tool is
+        held to the offered names and arguments from where it begins a call (`guided_calls` in the config).
 
         Raises:
             BadRequest, NotSupported: at once, before anything runs.
@@ -172,7 +175,10 @@ class MetaReference:
         grammar = None if response_format is None else response_grammar(response_format)
         if required:
             grammar = call_grammar(required, self._family, tool_prompt_format)
-        request = self._request(dialog, sampling_params, logprobs, grammar, prefill=prefill)
+        guide = None
+        if offered and grammar is None and self._config.guided_calls:
+            guide = call_guide(offered, self._family, tool_prompt_format)
+        request = self._request(dialog, sampling_params, logprobs, grammar, guide, prefill=prefill)
         question = _Question(request, offered, tool_prompt_format, calls_allowed=response_format is None)
         return self._chunks(question) if stream else self._whole(question)
 
@@ -240,6 +246,7 @@ class MetaReference:
         params: SamplingParams | None,
         logprobs: LogProbConfig | None,
         grammar: Grammar | None,
+        guide: Guide | None = None,
         *,
         prefill: str = "",
         prompt: str | None = None,
@@ -253,6 +260,7 @@ class MetaReference:
             stop=params.stop,
             logprobs=None if logprobs is None else _at_least_zero("logprobs.top_k", logprobs.top_k),
             grammar=grammar,
+            guide=guide,
             prefill=well_formed(prefill),
             prompt=prompt,
         )
@@ -309,7 +317,12 @@ class MetaReference:
                 *progresses, complete = reader.end(StopReason(event.stop_reason))
                 for progress in progresses:
                     yield Chunk(event=progress), reader
-                yield Chunk(event=complete, usage=_usage(event), metrics=_metrics(event)), reader
+                yield (
+                    Chunk(
+                        event=complete, malformed_call=_malformed(reader), usage=_usage(event), metrics=_metrics(event)
+                    ),
+                    reader,
+                )
 
     async def _text_chunks(self, request: Submit) -> AsyncIterator[TextChunk]:
         self._require_checkpoint()
@@ -348,6 +361,10 @@ def _folder(config: Config) -> Path:
         return embedded_checkpoint()
     # llama-models' own rule for the folder of a descriptor such as Llama3.1-405B:bf16-mp8
     return checkpoints_folder() / str(config.model).replace(":", "-")
+
+
+def _malformed(reader: AnswerReader) -> str | None:
+    return reader.message.malformed_call if reader.message else None
 
 
 def _at_least_zero(name: str, value: int | None) -> int:

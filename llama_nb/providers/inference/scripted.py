@@ -166,8 +166,10 @@ class Scripted:
                 events = reader.feed([1], piece)
             for event in events:
                 yield Chunk(event=event)
-        for event in reader.end(StopReason.end_of_message if ended else StopReason.end_of_turn):
+        *events, complete = reader.end(StopReason.end_of_message if ended else StopReason.end_of_turn)
+        for event in events:
             yield Chunk(event=event)
+        yield Chunk(event=complete, malformed_call=reader.message.malformed_call if reader.message else None)
 
     async def _text_chunks(self, text: str) -> AsyncIterator[TextChunk]:
         for piece in self._pieces(text):
