@@ -39,7 +39,6 @@ class Verdict(NamedTuple):
 
 class _Waiting(NamedTuple):
     event: ToolEvent
-    tool: Tool
     future: asyncio.Future[tuple[Decision, str]]
 
 
@@ -128,15 +127,15 @@ class Approvals:
             return Verdict(False, "this tool is not allowed to run here")
         if not tool.always_asks and (policy == "allow" or self._allowed.get(tool.name) is tool):
             return Verdict(True)
-        decision, reason = await self._decision(tool, event, tell)
+        decision, reason = await self._decision(event, tell)
         if decision == "chat":
             self._allowed[tool.name] = tool
         return Verdict(decision != "deny", reason)
 
-    async def _decision(self, tool: Tool, event: ToolEvent, tell: Callable[[ToolEvent], None]) -> tuple[Decision, str]:
+    async def _decision(self, event: ToolEvent, tell: Callable[[ToolEvent], None]) -> tuple[Decision, str]:
         future: asyncio.Future[tuple[Decision, str]] = asyncio.get_running_loop().create_future()
         with self._lock:
-            self._waiting = _Waiting(event, tool, future)
+            self._waiting = _Waiting(event, future)
         try:
             tell(event)
             if (given_up := await self._given_up(future)) and self._withdraw(future):
@@ -178,7 +177,7 @@ class Approvals:
             return
         leave = self.stay()  # for as long as it takes to answer
         try:
-            decision, reason = _asked(waiting.event.call, waiting.tool)
+            decision, reason = _asked(waiting.event)
         finally:
             leave()
             self.attend()
@@ -190,10 +189,10 @@ def _settle(future: asyncio.Future[Any], result: Any) -> None:
         future.set_result(result)
 
 
-def _asked(call: ToolCall, tool: Tool) -> tuple[Decision, str]:
-    notice = f"\n\n{visible(tool.notice)}" if tool.notice else ""
-    choices = "[o]nce, or [n]o and why: " if tool.always_asks else "[o]nce, for this [c]hat, or [n]o and why: "
-    question = f"The model wants to run\n\n{call_as_text(call)}{notice}\n\nAllow it? {choices}"
+def _asked(event: ToolEvent) -> tuple[Decision, str]:
+    notice = f"\n\n{visible(event.notice)}" if event.notice else ""
+    choices = "[o]nce, for this [c]hat, or [n]o and why: " if event.lasting else "[o]nce, or [n]o and why: "
+    question = f"The model wants to run\n\n{call_as_text(event.call)}{notice}\n\nAllow it? {choices}"
     while True:
         try:
             answer, _, reason = input(question).strip().partition(" ")
@@ -202,7 +201,7 @@ def _asked(call: ToolCall, tool: Tool) -> tuple[Decision, str]:
         match answer.lower().rstrip(",:;."):
             case "o" | "once":
                 return "once", ""
-            case "c" | "chat" if not tool.always_asks:
+            case "c" | "chat" if event.lasting:
                 return "chat", ""
             case "n" | "no":
                 return "deny", reason.strip()

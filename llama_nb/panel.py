@@ -11,6 +11,7 @@ Knows traits and numbered messages; what they say is the business of `transcript
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import json
 import logging
@@ -89,6 +90,8 @@ class Panel(anywidget.AnyWidget):
         self._unlisten: Any = None
         self._closed = self._shown = False
         self._loop = loop.get()
+        # An empty one: ipykernel then sends as whatever cell runs now, to which a headless run still listens.
+        self._nobodys_cell = contextvars.Context()
         super().__init__()
         self._on_loop(self._begin)
 
@@ -315,7 +318,7 @@ class Panel(anywidget.AnyWidget):
 
     def _refresh_mirror(self) -> None:
         if self._shown:
-            self._show_mirror(update=True)
+            self._nobodys_cell.run(self._show_mirror, update=True)
 
     def _end(self) -> None:
         for timer in (self._timer, self._watch_timer, self._roll_timer):

@@ -64,7 +64,8 @@ class ToolCalls:
             raise BadRequest(f"There is no tool `{name}`. {did_you_mean(name, self.tools)}")
         tool = self.tools[name]
         tool.check(call.arguments)
-        return tool, ToolEvent(call, "waiting", digest=digest_of(call))
+        lasting = not tool.always_asks
+        return tool, ToolEvent(call, "waiting", digest_of(call), notice=tool.notice, lasting=lasting)
 
     async def _run(self, tool: Tool, event: ToolEvent) -> None:
         """Runs exactly what was approved, from a copy that nobody else holds."""

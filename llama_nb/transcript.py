@@ -39,6 +39,8 @@ class Part(TypedDict, total=False):
     language: str  # json, python
     state: str  # calling, not run, waiting, running, done, failed, denied, stopped
     digest: str  # what a decision on a waiting call has to name
+    notice: str  # what who decides should read, beside the call
+    lasting: bool  # False: it may be allowed once, and not for the chat
     progress: str
     result: str  # what the model reads
     bundle: dict[str, str]  # MIME type → what the page may show instead
@@ -228,7 +230,7 @@ class Transcript:
 
     def _change(self, turn: Turn, index: int, **fields: Any) -> None:
         part = turn["parts"][index]
-        news = {name: value for name, value in fields.items() if (part.get(name) or None) != (value or None)}
+        news = {name: value for name, value in fields.items() if _told(part.get(name)) != _told(value)}
         if news:
             part.update(news)  # type: ignore[typeddict-item]
             self.note({"op": "step", "turn": turn["id"], "part": index, "fields": news})
@@ -324,11 +326,17 @@ def _fields_of(event: ToolEvent) -> dict[str, Any]:
     call = part_of(event.call)
     fields: dict[str, Any] = {name: call[name] for name in ("name", "text", "language")}
     fields |= {"state": event.state, "digest": event.digest if event.state == "waiting" else ""}
+    fields |= {"notice": well_formed(event.notice)} | ({} if event.lasting else {"lasting": False})
     fields["progress"] = _shortened(event.progress, LONGEST_PROGRESS) if event.state == "running" else ""
     if event.result is not None:
         fields["result"] = _shortened(event.result.text, LONGEST_RESULT)
         fields["bundle"] = shown(event.result.bundle)
     return fields | ({} if event.seconds is None else {"seconds": round(event.seconds, 3)})
+
+
+def _told(value: Any) -> Any:
+    """What says nothing need not be there; a False says something."""
+    return value if value is False else value or None
 
 
 def shown(bundle: dict[str, str]) -> dict[str, str]:

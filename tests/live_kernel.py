@@ -49,11 +49,11 @@ class Ran:
 class Kernel:
     def __init__(self, client: BlockingKernelClient, manager: KernelManager) -> None:
         self.client, self.manager = client, manager
+        self._displays: dict[str, NotebookNode] = {}  # of all cells: an earlier one's may still grow
 
     def run(self, code: str, when: Callable[[Ran], bool] | None = None, then: Callable[[], None] | None = None) -> Ran:
         """Runs a cell to its end. `then` is called once, as soon as `when` holds of what has come so far."""
         ran = Ran()
-        displays: dict[str, NotebookNode] = {}
         request = self.client.execute(code, store_history=True)
         until = time.monotonic() + WAIT_S
         while True:
@@ -67,11 +67,12 @@ class Kernel:
                 output = nbformat.v4.output_from_msg(message)
                 ran.outputs.append(output)
                 if name := content.get("transient", {}).get("display_id"):
-                    displays[name] = output
+                    self._displays[name] = output
             if kind == "update_display_data":
-                output = displays[content["transient"]["display_id"]]
+                output = self._displays[content["transient"]["display_id"]]
                 output.data, output.metadata = NotebookNode(content["data"]), NotebookNode(content["metadata"])
-                ran.updates.append(content["data"].get("text/markdown", ""))
+                if any(output is own for own in ran.outputs):
+                    ran.updates.append(content["data"].get("text/markdown", ""))
             if when is not None and then is not None and when(ran):
                 when = None
                 then()

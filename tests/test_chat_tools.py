@@ -420,12 +420,12 @@ def test_the_conversation_stands_above_the_tool(own: str, chats: Any, runs: bool
 
 def test_what_can_do_anything_is_always_asked_about() -> None:
     get_weather, called = weather_tool(approval="ask")
-    get_weather.always_asks = True
+    get_weather.always_asks, get_weather.notice = True, "Reads the sky."
     chat = written_chat([ghent()], SUNNY, tools=[get_weather], approval="allow")
     for _ in range(2):
         with deciding(chat, "chat") as asked:
             chat.ask("?")
-        assert len(asked) == 1
+        assert [(event.notice, event.lasting) for event in asked] == [("Reads the sky.", False)]
     assert len(called) == 2
 
 

@@ -1008,6 +1008,21 @@ def test_a_headless_run_keeps_the_transcript(tmp_path: Path) -> None:
     assert "I am here." in said[-1]
 
 
+def test_an_answer_that_outlives_its_cell_is_kept_while_another_runs(tmp_path: Path) -> None:
+    import nbclient
+    import nbformat
+
+    config = {"answers": ["I came late."], "delay_s": 0.3}
+    provider = {"provider_id": "s", "provider_type": "scripted", "config": config}
+    setup = f"import llama_nb as nb\nnb.configure({{'providers': {{'inference': [{provider}]}}}})\nchat = nb.Chat()"
+    cells = [setup, "nb.Panel(chat)", "reply = chat.start('Later?')\nassert not reply.ended", "_ = reply.wait()"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = [output["data"].get("text/markdown", "") for output in notebook.cells[1].outputs]
+    assert "I came late." in said[-1]
+    assert not [output for cell in notebook.cells[2:] for output in cell.outputs]
+
+
 def test_the_page_may_ask_for_the_mirror(page: Page, chat: FakeChat, hand: HandLoop) -> None:
     chat.end(chat.begin("what was asked"))
     page.command("mirror")

@@ -169,6 +169,19 @@ def test_a_step_shows_the_arguments_that_its_digest_is_of() -> None:
     assert (json.loads(part["text"]), part["digest"]) == ({"n": 1}, digest_of(coerced))
 
 
+def test_a_step_says_what_who_decides_should_know_and_says_it_once() -> None:
+    reply, growing = reply_of(), Transcript()
+    growing.ask(reply)
+    for state in ("waiting", "running"):
+        growing.step(reply, ToolEvent(ONE, state, "d", notice="Reads \ud800 files.", lasting=False))  # type: ignore[arg-type]
+        growing.step(reply, ToolEvent(TWO, state, "d"))  # type: ignore[arg-type]
+    first, second = growing.turns[0]["parts"]
+    assert (first["notice"], first["lasting"]) == ("Reads \ufffd files.", False)
+    assert {"notice", "lasting"}.isdisjoint(second)
+    steps = [op["fields"] for op in growing.take() if op["op"] == "step"]
+    assert [step["lasting"] for step in steps if "lasting" in step] == [False]
+
+
 # --- Rebuilding -------------------------------------------------------------------------------------------------------
 
 

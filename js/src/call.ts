@@ -111,6 +111,7 @@ function duration(seconds: number): string {
 /** The buttons. What they do is decided in Python, where the call's digest is compared with what would run. */
 class Approval {
   readonly el = make("form", "llama-nb-approval");
+  private readonly notice = make("p", "llama-nb-approval-notice");
   private readonly once = button("Allow once", "llama-nb-allow", () => this.say("once"));
   private readonly chat = button("Allow for this chat", "llama-nb-allow-chat", () => this.say("chat"));
   private readonly reason = make("input", "llama-nb-reason");
@@ -132,7 +133,7 @@ class Approval {
     deny.append(this.reason, this.deny);
     const row = make("div", "llama-nb-approval-row");
     row.append(allow, deny);
-    this.el.append(row, this.trouble);
+    this.el.append(this.notice, row, this.trouble);
     this.el.addEventListener("submit", (event) => {
       event.preventDefault();
       this.say("deny");
@@ -146,6 +147,9 @@ class Approval {
     this.call = call;
     if (!call) return;
     this.el.setAttribute("aria-label", `Decide about ${inOneLine(call.name)}`);
+    this.notice.replaceChildren(...visible(call.notice ?? ""));
+    this.notice.hidden = !call.notice;
+    this.chat.hidden = call.lasting === false;
     this.chat.title = `Runs ${inOneLine(call.name)} in this chat from now on without asking`;
   }
 

@@ -12,6 +12,10 @@ export interface Call {
   readonly language?: string;
   readonly state: CallState;
   readonly digest?: string;
+  /** What who decides should read, beside the call. */
+  readonly notice?: string;
+  /** `false`: it may be allowed once, and not for the chat. */
+  readonly lasting?: boolean;
   readonly progress?: string;
   readonly result?: string;
   readonly bundle?: Readonly<Record<string, string>>;
@@ -178,8 +182,10 @@ function readTurn(raw: unknown, index: number): Turn {
 function readPart(raw: unknown): Part {
   const part = record(raw);
   if (part["kind"] !== "call") return { kind: part["kind"] === "notice" ? "notice" : "text", text: text(part["text"]) };
-  const { seconds, bundle } = part;
-  const words = ["id", "language", "digest", "progress", "result"].filter((name) => typeof part[name] === "string");
+  const { seconds, bundle, lasting } = part;
+  const words = ["id", "language", "digest", "notice", "progress", "result"].filter(
+    (name) => typeof part[name] === "string",
+  );
   const shown = Object.entries(record(bundle)).filter((entry) => typeof entry[1] === "string");
   return {
     kind: "call",
@@ -189,6 +195,7 @@ function readPart(raw: unknown): Part {
     ...Object.fromEntries(words.map((name) => [name, part[name]])),
     ...(shown.length ? { bundle: Object.fromEntries(shown) as Record<string, string> } : {}),
     ...(isNumber(seconds) ? { seconds } : {}),
+    ...(lasting === false ? { lasting } : {}),
   };
 }
 

@@ -215,6 +215,8 @@ describe("a saved notebook", () => {
               language: "python",
               state: "waiting",
               digest: "d",
+              notice: "n",
+              lasting: false,
               progress: "p",
               bundle: { "text/html": "<b>h</b>" },
               seconds: 1.5,
@@ -241,6 +243,8 @@ describe("a saved notebook", () => {
       name: {},
       state: "flying",
       digest: [],
+      notice: 2,
+      lasting: "false",
       bundle: { a: 1, b: "x" },
       seconds: "1",
     };

@@ -229,6 +229,26 @@ describe("a call that waits", () => {
     expect(view.kernel.commands).toEqual([["decide", "c1", "d2", "once", ""]]);
   });
 
+  it("shows what should be known of the tool, as text, above the buttons", () => {
+    expect(view.shows(".llama-nb-approval-notice")).toBe(false);
+    view.update(waiting({ notice: "Reads <b>your</b> files\u202e." }));
+    const notice = view.el.querySelector(".llama-nb-approval-notice")!;
+    expect(notice.textContent).toBe("Reads <b>your</b> files⟨U+202E⟩.");
+    expect(notice.compareDocumentPosition(view.button("Allow once"))).toBe(Node.DOCUMENT_POSITION_FOLLOWING);
+    expect(view.shows(".llama-nb-approval-notice")).toBe(true);
+    view.update(waiting());
+    expect(view.shows(".llama-nb-approval-notice")).toBe(false);
+  });
+
+  it("is not offered for the chat when each call is asked about", () => {
+    expect(view.shows(".llama-nb-allow-chat")).toBe(true);
+    view.update(waiting({ lasting: false }));
+    expect(view.shows(".llama-nb-allow-chat")).toBe(false);
+    expect(view.shows(".llama-nb-allow")).toBe(true);
+    view.update(waiting());
+    expect(view.shows(".llama-nb-allow-chat")).toBe(true);
+  });
+
   it("spells out what cannot be seen, and counts it", () => {
     view.update(waiting({ text: "a\u202eb\u200b\u200bc\r\n\td\u00ad", name: "f\u202e", digest: "d3" }));
     expect(view.el.querySelector("pre")?.textContent).toBe("a⟨U+202E⟩b⟨U+200B⟩⟨U+200B⟩c⟨U+000D⟩\n\td⟨U+00AD⟩");

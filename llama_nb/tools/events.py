@@ -26,6 +26,8 @@ class Result:
 class ToolEvent:
     """One step of a call. `digest` binds a decision to these very arguments; `progress` is the latest word of a run.
 
+    Who is asked should read `notice`, too; without `lasting`, it is allowed once and not for the chat.
+
     States: "waiting" for a decision, "running" (once at its start, and with each `progress`), and one of the four ends
     with its `result`, and the `seconds` that it ran.
     """
@@ -36,6 +38,8 @@ class ToolEvent:
     progress: str = ""
     result: Result | None = None
     seconds: float | None = None
+    notice: str = ""
+    lasting: bool = True
 
 
 def digest_of(call: ToolCall) -> str:

@@ -19,6 +19,7 @@ from tests.engine import tiny
 
 PRINTABLE = [*range(32, 127), *range(256, 288)]
 EOT = 288 + 9
+PYTHON_TAG = 288 + 10
 WAIT_S = 120.0  # for what is sure to come: the machine may be busy
 
 

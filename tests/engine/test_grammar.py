@@ -23,12 +23,12 @@ from llama_nb.apis.inference import (
 from llama_nb.apis.messages import StopReason, ToolDefinition, ToolParamDefinition, ToolPromptFormat
 from llama_nb.demo import CHECKPOINT
 from llama_nb.engine import grammar as grammar_module
-from llama_nb.engine.grammar import Vocabulary
+from llama_nb.engine.grammar import Opening, Vocabulary
 from llama_nb.engine.protocol import Done, Event, Failed, Piece, Sampling, Submit
 from llama_nb.engine.sampling import Mask, Sampler
 from llama_nb.errors import AnswerInvalid
 from llama_nb.prompt_format.answer import AnswerReader
-from llama_nb.prompt_format.constrain import ResponseFormat, call_grammar, response_grammar
+from llama_nb.prompt_format.constrain import ResponseFormat, call_grammar, call_guide, response_grammar
 from llama_nb.prompt_format.family import Family
 from llama_nb.prompt_format.grammar import Grammar
 from llama_nb.prompt_format.schemas import validate
@@ -385,6 +385,45 @@ def test_a_call_that_is_required_is_understood(form: tuple[Family, ToolPromptFor
             types = {name: type(value) for name, value in call.arguments.items() if name != "query"}
             assert types == {name: PYTHON_TYPES[name] for name in types}
     assert understood >= full(3, 30)
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Stepwise:
+    """A model that says `<|python_tag|>`, and nothing else of its own will."""
+    folder = tmp_path_factory.mktemp("tagger")
+    return Stepwise(live.write_talker(folder, tokens=[live.PYTHON_TAG], ends=False))
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_a_call_that_is_begun_is_held_to_what_was_offered(guided: bool, tagger: Stepwise) -> None:
+    form = (Family.llama3_1, ToolPromptFormat.json)
+    offered = TOOLS + BUILTIN[:2]
+    understood = 0
+    for seed in range(full(10, 60)):
+        wishes: dict[str, Any] = {"guide": call_guide(offered, *form)} if guided else {}
+        number = tagger.submit(live.request("Say it.", sampling=live.sampled(seed), max_tokens=160, **wishes))
+        tagger.finish()
+        message = read_back(tagger, tagger.events[number], offered, *form).message
+        assert message is not None
+        understood += bool(message.tool_calls)
+        assert message.tool_calls or message.stop_reason is StopReason.out_of_tokens
+    assert understood >= full(3, 20) if guided else understood == 0
+
+
+@pytest.mark.parametrize(
+    ("begun", "held"),
+    [("<function=", True), ("<function=get_w", True), ("<function=put", False), ("A <function=", False)],
+)
+def test_a_call_in_letters_is_seen_where_it_begins(begun: str, held: bool) -> None:
+    tokenizer = load_tokenizer(CHECKPOINT)
+    guide = call_guide(TOOLS, Family.llama3_1, ToolPromptFormat.function_tag)
+    assert guide is not None
+    opening = Opening(guide, Vocabulary(tokenizer), tokenizer)
+    assert (opening.constraint(tokenizer.encode(begun, bos=False, eos=False)) is not None) == held
+
+
+def test_nothing_guides_where_any_text_may_be_a_call() -> None:
+    assert call_guide(TOOLS + BUILTIN, Family.llama3_1) is None
 
 
 def test_code_is_what_stands_behind_the_tag_once_it_is_whole(anything: Stepwise) -> None:
