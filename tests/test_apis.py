@@ -26,7 +26,7 @@ REQUIRED = PydanticUndefined
 ENUMS: dict[type[Enum], str] = {
     messages.Role: "system user assistant ipython",
     messages.BuiltinTool: "brave_search wolfram_alpha photogen code_interpreter",
-    messages.ToolChoice: "auto required",
+    messages.ToolChoice: "auto required none",  # the last is ours
     messages.ToolPromptFormat: "json function_tag python_list",
     messages.StopReason: "end_of_turn end_of_message out_of_tokens",
     messages.SamplingStrategy: "greedy top_p top_k",
@@ -34,7 +34,8 @@ ENUMS: dict[type[Enum], str] = {
     inference.ToolCallParseStatus: "started in_progress failure success",
 }
 
-GREEDY, AUTO, JSON = messages.SamplingStrategy.greedy, messages.ToolChoice.auto, messages.ToolPromptFormat.json
+GREEDY, AUTO = messages.SamplingStrategy.greedy, messages.ToolChoice.auto
+FAMILYS = None  # the seed has json, which Llama 3.2 does not know (B-35); None is what the model's family knows
 SEEDS: dict[type[BaseModel], dict[str, Any]] = {
     messages.SamplingParams: {
         "strategy": GREEDY,
@@ -71,10 +72,21 @@ SEEDS: dict[type[BaseModel], dict[str, Any]] = {
         "sampling_params": messages.SamplingParams(),
         "tools": [],  # the seed has None, which its router makes []
         "tool_choice": AUTO,
-        "tool_prompt_format": JSON,
+        "tool_prompt_format": FAMILYS,
         "stream": False,
         "logprobs": None,
     },
+    inference.CompletionRequest: {
+        "model": REQUIRED,
+        "content": REQUIRED,
+        "sampling_params": messages.SamplingParams(),
+        "stream": False,
+        "logprobs": None,
+    },
+    inference.CompletionResponse: {"completion_message": REQUIRED, "logprobs": None},
+    inference.CompletionResponseStreamChunk: {"delta": REQUIRED, "stop_reason": None, "logprobs": None},
+    inference.EmbeddingsRequest: {"model": REQUIRED, "contents": REQUIRED},
+    inference.EmbeddingsResponse: {"embeddings": REQUIRED},
     models.ModelDef: {"identifier": REQUIRED, "llama_model": REQUIRED, "metadata": {}},
     models.ModelDefWithProvider: {
         "identifier": REQUIRED,
@@ -88,9 +100,15 @@ SEEDS: dict[type[BaseModel], dict[str, Any]] = {
 }
 OURS: dict[type[BaseModel], dict[str, Any]] = {
     messages.SamplingParams: {"seed": None, "stop": []},
-    inference.ChatCompletionResponseStreamChunk: {"usage": None, "metrics": None},
+    messages.CompletionMessage: {"malformed_call": None},
+    inference.ChatCompletionResponseStreamChunk: {"malformed_call": None, "usage": None, "metrics": None},
     inference.ChatCompletionResponse: {"usage": None, "metrics": None},
+    inference.ChatCompletionRequest: {"response_format": None, "prefill": ""},
+    inference.CompletionRequest: {"response_format": None},
+    inference.CompletionResponse: {"usage": None, "metrics": None},
+    inference.CompletionResponseStreamChunk: {"usage": None, "metrics": None},
 }
+FORMATS = {f"{kind}ResponseFormat" for kind in ("JsonSchema", "Regex", "Choice", "Grammar")}
 
 
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda enum: enum.__name__)
@@ -117,7 +135,7 @@ def test_no_type_was_left_out() -> None:
         if isinstance(node, ast.ClassDef)
     }
     protocols = {"Inference", "Models", "Inspect"}
-    ours_alone = {"Usage", "Metrics"}
+    ours_alone = {"Usage", "Metrics", "TokenCount"} | FORMATS
     assert defined - protocols - ours_alone == {kind.__name__ for kind in [*ENUMS, *SEEDS]}
 
 
@@ -127,7 +145,7 @@ CHAT_COMPLETION = {
     "sampling_params": None,  # the seed has SamplingParams(), shared between calls
     "tools": None,
     "tool_choice": AUTO,
-    "tool_prompt_format": JSON,
+    "tool_prompt_format": FAMILYS,
     "stream": False,
     "logprobs": None,
 }
@@ -138,7 +156,9 @@ def test_chat_completion_has_the_seeds_arguments(provider_type: str) -> None:
     module = __import__(f"llama_nb.providers.inference.{provider_type}", fromlist=["create"])
     [provider] = [kind for kind in vars(module).values() if hasattr(kind, "chat_completion")]
     parameters = python_inspect.signature(provider.chat_completion).parameters
-    assert {name: given.default for name, given in parameters.items() if name != "self"} == CHAT_COMPLETION
+    by_position = {name: given.default for name, given in parameters.items() if given.kind is not given.KEYWORD_ONLY}
+    assert {name: default for name, default in by_position.items() if name != "self"} == CHAT_COMPLETION
+    assert parameters.keys() - by_position.keys() == {"response_format", "prefill"}, "ours stand behind the star"
 
 
 @pytest.mark.parametrize(
@@ -284,7 +304,7 @@ def test_an_unknown_model_raises_when_the_function_is_called(stream: bool) -> No
 def test_arguments_may_be_given_by_position() -> None:
     stack = stack_of(entry("scripted", answers=["Hello."]))
     call: Any = stack.inference.chat_completion
-    arguments = ("scripted", SAY["messages"], messages.SamplingParams(), [], AUTO, JSON)
+    arguments = ("scripted", SAY["messages"], messages.SamplingParams(), [], AUTO, messages.ToolPromptFormat.json)
     assert asyncio.run(_result(call(*arguments, False))).completion_message.content == "Hello."
     assert hasattr(call(*arguments, True), "__aiter__")
     with pytest.raises(TypeError):

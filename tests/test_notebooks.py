@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,32 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+# By notebook and cell, what must be seen there, whatever words the model finds.
+SHOWN = {
+    "02_panel.ipynb": {"panel": "Tool call", "tool-allowed": r"\w", "context": "max_seq_len=", "export": "get_weather"},
+    "03_from_code.ipynb": {
+        "stream": r"\|",
+        "schema": r"Review\(opinion='(good|bad)', stars=[1-5]\)",
+        "choice": "^(yes|no)$",
+        "regex": r"^([01]\d|2[0-3]):[0-5]\d$",
+        "n": r"\[('(red|green|blue)'(, )?){5}\]",
+        "prefill": "^Answer: ",
+        "export": r"^\(True, Chat\(",
+        "embeddings": r"^-?\d\.\d+  What is the weather",
+    },
+    "04_tools.ipynb": {
+        "deny": "denied",
+        "decide": r"\w",
+        "required": "Tool call",
+        "named": "get_weather",
+        "table": "Monday|pandas",
+        "error": "ZeroDivisionError",
+        "progress": "running asking station [1-3] of 3",
+        "python-run": "^45$",
+        "python-net": "PermissionError|network",
+        "magic-none": "llama-nb-guide",
+    },
+}
 names = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
 
@@ -41,6 +68,12 @@ def assert_answers_are_whole(notebook: nbformat.NotebookNode) -> None:
     assert "get_weather" in shown(notebook, "tool")
 
 
+def assert_shown(notebook: nbformat.NotebookNode, expected: dict[str, str]) -> None:
+    for cell_id, pattern in expected.items():
+        texts = [shown(notebook, cell_id, kind) for kind in ("text/plain", "text/markdown")]
+        assert re.search(pattern, "\n".join(texts), re.MULTILINE), f"{cell_id}: {texts}"
+
+
 @names
 def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
@@ -58,6 +91,7 @@ def test_a_notebook_runs_without_a_screen(path: Path, tmp_path: Path) -> None:
     assert_ran(notebook)
     if path.name == "01_hello.ipynb":
         assert_answers_are_whole(notebook)
+    assert_shown(notebook, SHOWN.get(path.name, {}))
 
 
 def test_nbconvert_keeps_whole_answers(tmp_path: Path) -> None:

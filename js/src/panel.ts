@@ -287,11 +287,11 @@ class StatusLine {
     this.said.setAttribute("role", "status");
     this.progress.setAttribute("aria-label", "Loading");
     this.progress.max = 1;
-    this.said.append(this.model, this.doing);
+    this.said.append(make("span", "llama-nb-dot"), this.model, this.doing);
     this.context.title = "How much of the model's context the conversation takes";
     this.fill.setAttribute("aria-label", "Context");
     this.context.append(this.fill, this.tokens);
-    this.el.append(make("span", "llama-nb-dot"), this.said, this.progress, this.figures, this.context);
+    this.el.append(this.said, this.progress, this.figures, this.context);
   }
 
   update(session: Session): void {

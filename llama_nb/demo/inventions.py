@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from random import Random
 
-from llama_nb.demo import words
+from llama_nb.demo import copied, words
 from llama_nb.demo.families import Family, Parameter
 from llama_nb.demo.values import INTEGERS
 
@@ -148,10 +148,18 @@ def _word(rng: Random, known: list[str], share: float) -> str:
 
 def _doing(rng: Random) -> Family:
     """`frobnicate_valve(valve, level)`: its description, and the request, use the words of its name."""
-    verb, thing = _word(rng, _VERBS, 0.85), _word(rng, _THINGS, 0.8)
+    verb, thing = _word(rng, _VERBS, 0.85), _thing(rng)
     if rng.random() < 0.35:
         verb = rng.choice(sorted(known for known in _ALIKE if " " not in known))
-    asked = rng.choice(_ALIKE[verb]) if verb in _ALIKE and rng.random() < 0.5 else verb
+    return doing(rng, verb, thing, rng.choice(_ALIKE[verb]) if verb in _ALIKE and rng.random() < 0.5 else verb)
+
+
+def _thing(rng: Random) -> str:
+    return _word(rng, _THINGS, 0.8) if rng.random() < 0.6 else copied.some(rng, 1)[0]
+
+
+def doing(rng: Random, verb: str, thing: str, asked: str) -> Family:
+    """A tool that does something with a thing, and is asked for by some verb of that meaning."""
     adjective = f"{rng.choice(words.ADJECTIVES)} " if rng.random() < 0.12 else ""
     parameters: list[Parameter] = []
     heads = [f"{asked} (the|a|my|the|this|our|) {adjective}{thing}"]
@@ -167,7 +175,7 @@ def _doing(rng: Random) -> Family:
             f"{asked} the {adjective}{thing} (:|-) {{0}}",
             f"{asked} {{0}}",
         ][: 5 if rng.random() < 0.3 else 2]
-    for key, kind in rng.sample(_POOL, rng.choices((0, 1, 2), (45, 40, 15))[0]):
+    for key, kind in rng.sample(_POOL, rng.choices((0, 1, 2, 3), (15, 42, 32, 11))[0]):
         if parameters and key in ("name", "id", "code", "target", "title", "number"):
             continue  # it would be another name of the same thing
         if key not in (parameter.names[0] for parameter in parameters):
@@ -175,7 +183,7 @@ def _doing(rng: Random) -> Family:
             required = rng.random() < 0.75
             tails.append(_tail(key, kind, len(parameters), required))
             parameters.append(Parameter((key,), kind, (f"The {key}", key, f"{key} of the {thing}"), required))
-    ends = ["".join(tails)] if len(tails) < 2 else ["".join(tails), tails[1] + tails[0]]
+    ends = ["".join(tails)] if len(tails) < 2 else ["".join(tails), "".join(reversed(tails))]
     asks = [("!", head + end) for head in heads for end in ends]
     if rng.random() < 0.3:
         asks += [("-", f"(the|) {thing} {{0}}{end}: {asked} it") for end in ends if "{0}" in heads[0]]
@@ -217,13 +225,17 @@ def _tail(key: str, kind: str, place: int, required: bool) -> str:
 
 
 def _telling(rng: Random) -> Family:
+    what = _word(rng, _PROPERTIES, 0.75) if rng.random() < 0.85 else copied.some(rng, 1)[0]
+    return telling(rng, what, _word(rng, _ENTITIES, 0.75) if rng.random() < 0.7 else _thing(rng))
+
+
+def telling(rng: Random, what: str, thing: str) -> Family:
     """`get_height(mountain)`: a property of a thing."""
-    what, thing = _word(rng, _PROPERTIES, 0.85), _word(rng, _ENTITIES, 0.75)
     kind = rng.choice(("made", "person", "city", "code", "song", "word", "id", "made"))
     key = rng.choice((thing, thing, "name", "id", f"{thing}_name", "query", "which"))
     parameters = [Parameter((key,), kind, (f"The {thing}", f"Name of the {thing}", f"Which {thing}", key))]
     tail = ""
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
         extra, extra_kind = rng.choice(_POOL)
         if extra != key:
             tail = _tail(extra, extra_kind, 1, False)

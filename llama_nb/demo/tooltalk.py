@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from llama_nb.apis.messages import ToolDefinition, ToolParamDefinition
-from llama_nb.demo import values, words
+from llama_nb.demo import copied, naming, values, words
 from llama_nb.demo.families import Family, Parameter, families
 from llama_nb.demo.inventions import invention
 from llama_nb.demo.manners import (
@@ -153,12 +153,12 @@ def offer(rng: Random, family: Family, typed_strings: bool) -> Offer:
         name = rng.choice(("{}_tool", "do_{}", "{}_api", "my_{}", "{}_v2", "run_{}", "{}_service", "{}_now")).format(name)
     arguments, parameters = [], {}
     order = list(range(len(family.parameters)))
-    if rng.random() < 0.2:
+    if rng.random() < 0.5:
         rng.shuffle(order)
     for place in order:
         parameter = family.parameters[place]
-        if parameter.required or rng.random() < 0.6:
-            argument, described_as = _argument(rng, parameter, place, style, described)
+        if parameter.required or rng.random() < 0.8:
+            argument, described_as = _argument(rng, family, place, style, described)
             if argument.key in parameters:
                 continue  # an optional one of the same name
             arguments.append(argument)
@@ -198,9 +198,10 @@ _STYLES = {
 
 
 def _argument(
-    rng: Random, parameter: Parameter, place: int, style: Any, described: bool
+    rng: Random, family: Family, place: int, style: Any, described: bool
 ) -> tuple[Argument, ToolParamDefinition]:
-    key = parameter.names[0] if rng.random() < 0.35 else rng.choice(parameter.names)
+    parameter = family.parameters[place]
+    key = naming.name(rng, family, parameter)
     text = rng.choice(parameter.texts) if rng.random() < 0.85 else ""
     if text and described and rng.random() < 0.03:
         key = words.made_up(rng)
@@ -247,6 +248,7 @@ def use(rng: Random, one: Offer, avoid: tuple[str, ...] = ()) -> Use:
     template = None if rng.random() < 0.035 else _reading(rng, one)
     if template is None:
         template = _mention(rng, one)
+    surprising = rng.random() < SURPRISING
     used = {int(place) for place in _PLACE.findall(template)}
     typed: dict[int, str] = {}
     arguments: dict[str, Any] = {}
@@ -255,18 +257,34 @@ def use(rng: Random, one: Offer, avoid: tuple[str, ...] = ()) -> Use:
     for argument in one.arguments:
         if argument.place not in used:
             continue
-        text = values.value(rng, argument.kind)
-        for _ in range(4):
+        for _ in range(5):
+            text = _value(rng, argument, template, surprising)
             if text not in typed.values() and text not in avoid:
                 break
-            text = values.value(rng, argument.kind)
-        if lower and argument.type == "str" and argument.kind not in values.EXACT:
+        if lower and not surprising and argument.type == "str" and argument.kind not in values.EXACT:
             text = text.lower()
         typed[argument.place] = text
         spoken[argument.place] = _spoken(rng, argument, text, template)
         arguments[argument.key] = due(argument, text, one.typed_strings)
     ask = _PLACE.sub(lambda match: spoken[int(match[1])], _manner(rng, template, one))
+    for said in arguments.values():
+        if isinstance(said, str) and (said not in ask or said != said.strip()):
+            raise AssertionError(f"{said!r} cannot be copied from {ask!r}")
     return Use(ask, arguments, typed)
+
+
+SURPRISING = 0.43  # share of the requests whose values are words that nobody expects there
+
+
+def _value(rng: Random, argument: Argument, template: str, surprising: bool) -> str:
+    if not surprising or argument.type != "str" or not copied.may_be(argument.kind):
+        return values.value(rng, argument.kind)
+    before, _, after = template.partition(f"{{{argument.place}}}")
+    quoted = before[-1:] in ("'", '"') or after[:1] in ("'", '"')
+    text = copied.value(rng, argument.kind, simple=quoted or before.rstrip().endswith("}"))
+    if after.lstrip().startswith("{") or before.rstrip().endswith("}"):
+        return text.split()[0]  # where it ends would not be known
+    return text
 
 
 def again(rng: Random, one: Offer, last: Use) -> Use | None:
@@ -275,8 +293,8 @@ def again(rng: Random, one: Offer, last: Use) -> Use | None:
     if len(required) != 1 or len(last.typed) != 1 or required[0].kind.startswith(("enum", "bool")):
         return None
     argument = required[0]
-    text = values.value(rng, argument.kind)
     template = rng.choice(SIBLINGS)
+    text = _value(rng, argument, template, rng.random() < SURPRISING)
     if argument.kind in ("city", "country") and rng.random() < 0.4:
         template = template.replace("{0}", "in {0}")
     ask = words.typed(rng, words.say(rng, template), closers=("?",)).replace("{0}", text)
@@ -305,7 +323,7 @@ def _reading(rng: Random, one: Offer) -> str | None:
     """A way to ask that gives all that is required, and nothing that this offer does not have."""
     known = {argument.place for argument in one.arguments}
     required = _required(one.family)
-    eager = rng.random()
+    eager = rng.random() ** 0.4
     for _ in range(8):
         mark, text = rng.choice(one.family.asks)
         text = _OPTIONAL.sub(lambda match: match[1] if rng.random() < eager else "", text)
@@ -371,8 +389,13 @@ def _spoken(rng: Random, argument: Argument, text: str, template: str) -> str:
     around = template.partition(slot)
     if around[0][-1:] in "\"'" or around[2][:1] in "\"'":
         return text
-    share = 0.14 if argument.kind in values.FREE else 0.03
-    if quotable and "'" not in text and rng.random() < share:
+    share = 0.14 if argument.kind in values.FREE else 0.06
+    marked = argument.type == "str" and not text.replace(" ", "").isalnum() and argument.kind not in values.ORDINARY
+    amid = marked and bool(around[2].rstrip(" ?.!"))
+    if marked and rng.random() < (0.85 if amid and " " in text else 0.3):
+        free = [mark for mark in "\"'" if mark not in text]
+        return f"{(mark := rng.choice(free))}{text}{mark}" if free else text
+    if quotable and "'" not in text and '"' not in text and rng.random() < share:
         return rng.choice(('"{}"', "'{}'", '"{}"')).format(text)
     return text
 
@@ -393,9 +416,13 @@ def two_at_once(rng: Random, one: Offer, other: Offer) -> Two | None:
     free = any(argument.kind in values.FREE for argument in one.arguments)
     joint = rng.choice(_NEXTS if free or first.ask.rstrip()[-1:] in "?!." else _JOINTS)
     then = second.ask
-    if joint[0] != "." and then[:2].istitle() and not then.startswith("I"):
+    own = (other.name, *second.typed.values())
+    if joint[0] != "." and then[:2].istitle() and not then.startswith(("I", *own)):
         then = then[:1].lower() + then[1:]
-    return Two(first.ask.rstrip(" ?.!") + joint + then, (first, second))
+    ask = first.ask.rstrip(" ?.!") + joint + then
+    if not all(text in ask or text.isdecimal() for one_use in (first, second) for text in one_use.typed.values()):
+        return None
+    return Two(ask, (first, second))
 
 
 _PAIRED = "city country person ticker company team animal plant service room device code medicine file symptom".split()

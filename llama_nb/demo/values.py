@@ -18,6 +18,7 @@ INTEGERS = ("small", "count", "large", "percent", "year", "age", "id", "minutes"
 DECIMALS = ("amount", "decimal", "measure")
 FREE = ("message", "task", "topic", "note", "query", "event", "song", "book", "film", "item", "venue", "dish")
 EXACT = ("code", "email", "url", "file", "folder", "ticker", "airport", "money", "hex", "ip", "expression", "username")
+ORDINARY = ("date", "time", "money", "phone", "address", "person", "city")  # need no quotes
 SPOKEN = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 

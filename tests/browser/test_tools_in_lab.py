@@ -191,6 +191,9 @@ def test_code_is_shown_as_code_before_it_runs(notebook: MakeNotebook, shot: Shot
     cell = book.wait_for_call("waiting")
     expect(cell.locator(".llama-nb-code-bar").first).to_contain_text("python")
     expect(cell.locator("pre")).to_have_text(code)
+    expect(cell.locator(".llama-nb-approval")).to_contain_text("Runs in this notebook, with your variables")
+    expect(button(book, "Allow once")).to_be_visible()
+    expect(button(book, "Allow for this chat")).to_be_hidden()
     shot(book.page, "tool-code")
     button(book, "Allow once").click()
     book.wait_for_call("done")
@@ -406,35 +409,28 @@ def test_tool_cells_wear_the_notebooks_theme(lab: Lab, notebook: MakeNotebook, s
     assert max(int(part) for part in seen["Dark"][4:-1].split(",")) < 80, seen
 
 
-# The embedded model has yet to be trained to call tools; then this is to be True.
-EMBEDDED_MODEL_CALLS = False
-
-if EMBEDDED_MODEL_CALLS:
-
-    def test_the_embedded_model_calls_a_function_of_the_notebook(notebook: MakeNotebook, shot: Shot) -> None:
-        tool = f"""
-import llama_nb as nb, pandas as pd
+def test_the_embedded_model_calls_a_function_of_the_notebook(notebook: MakeNotebook, shot: Shot) -> None:
+    tool = '''
+import llama_nb as nb
 ran = []
 def get_weather(city: str):
-    \"\"\"Get the current weather in a city.
-
-    Args:
-        city: The name of the city.
-    \"\"\"
+    """Get the current weather in a city."""
     ran.append(city)
-    {TABLE}
-chat = nb.Chat(tools=[get_weather])
-panel = nb.Panel(chat); panel"""
-        busy = "import time\nwhile not ran: time.sleep(0.1)\ntime.sleep(2)"
-        book = notebook(tool, busy, "print(ran)")
-        book.run(0)
-        book.begin(1)
-        book.ask("What is the weather in Zürich?")
-        book.wait_for_call("waiting")
-        button(book, "Allow once").click()
-        cell = book.wait_for_call("done")
-        book.wait_for_answer()
-        open_cell(cell)
-        expect(cell.frame_locator("iframe").locator("td").first).to_have_text("Zürich")
-        shot(book.page, "tool-guide")
-        assert book.printed(2) == "['Zürich']"
+    return f"It is sunny in {city}, with 21 degrees."
+chat = nb.Chat("llama-nb-guide", tools=[get_weather])
+panel = nb.Panel(chat); panel'''
+    book = notebook(tool, "print(ran)")
+    book.run(0)
+    book.ask("What is the weather in Paris?")
+    cell = book.wait_for_call("waiting", 0)
+    expect(cell.locator("summary")).to_contain_text("get_weather")
+    assert json.loads(cell.locator("pre").inner_text()) == {"city": "Paris"}
+    button(book, "Allow once").click()
+    cell = book.wait_for_call("done", 0)
+    book.wait_for_answer()
+    # In its own words: of the place, or of what was found there.
+    expect(book.answer().locator(".llama-nb-text").last).to_have_text(re.compile("Paris|sunny|21", re.IGNORECASE))
+    open_cell(cell)
+    expect(cell.locator("pre").last).to_contain_text("sunny")
+    shot(book.page, "tool-guide")
+    assert book.printed(1) == "['Paris']"
