@@ -65,7 +65,7 @@ def assert_answers_are_whole(notebook: nbformat.NotebookNode) -> None:
         assert shown(notebook, cell_id, "text/markdown"), cell_id
     for cell_id in ("chat", "stream-code", "await-code", "panel"):
         assert shown(notebook, cell_id).strip(), cell_id
-    assert "get_weather" in shown(notebook, "tool")
+    assert "get_weather" in shown(notebook, "tool", "text/markdown")
 
 
 def assert_shown(notebook: nbformat.NotebookNode, expected: dict[str, str]) -> None:

@@ -42,13 +42,13 @@ class Preset:
 
 PRESETS = {
     "full": Preset(
-        dialogs=190_000,
+        dialogs=340_000,
         validation=1000,
         vocabulary_dialogs=20_000,
         base_tokens=4096,
         longest=2048,
         shape={"dim": 256, "n_layers": 8, "n_heads": 4, "n_kv_heads": 2},
-        plan={"steps": 16_000, "batch_tokens": 32_768, "check_every": 1000},
+        plan={"steps": 12_000, "batch_tokens": 32_768, "check_every": 1000},
     ),
     "cpu": Preset(
         dialogs=100_000,

@@ -25,7 +25,7 @@ from llama_nb.apis.messages import (
     UserMessage,
     tool_name_str,
 )
-from llama_nb.demo import general, manners, personal, searches, showing, tooltalk, values, words
+from llama_nb.demo import general, manners, personal, searches, showing, statements, tooltalk, values, words
 from llama_nb.demo.topics import ABOUT_LLAMA_NB, SMALL_TALK, Topic
 from llama_nb.prompt_format.call_text import needs_python_tag
 from llama_nb.prompt_format.render import MONTHS
@@ -180,9 +180,11 @@ class Conversation:
             kind = rng.random()
             if kind < (0.66 if turn == 0 else 0.58):
                 self._call()
-            elif kind < 0.82:
+            elif kind < 0.79:
                 self._unfitting()
             elif kind < 0.87:
+                self._state()
+            elif kind < 0.91:
                 self._about_tools()
             else:
                 self._plain_turn()
@@ -280,7 +282,7 @@ class Conversation:
         """Sums, and what only a tool could do; where tools are offered it would be unclear whether one fits."""
         rng = self.rng
         if self.tools:
-            self._say(Turn(words.typed(rng, values.fill(rng, rng.choice(_STATEMENTS))), NOTED))
+            self._state()
         elif rng.random() < 0.1:
             self._say(Turn(words.typed(rng, words.say(rng, f"({_WHICH_TOOLS})")), NO_TOOLS_HERE))
         elif rng.random() < 0.3:
@@ -290,6 +292,15 @@ class Conversation:
         else:
             one = tooltalk.some_offer(rng)
             self._say(Turn(tooltalk.use(rng, one).ask, general.NO_TOOL, general.NO_TOOL_BRIEF))
+
+    def _state(self) -> None:
+        """Something is said, and nothing wanted."""
+        rng = self.rng
+        if rng.random() < 0.15:
+            said = words.typed(rng, values.fill(rng, rng.choice(_STATEMENTS)))
+        else:
+            said = statements.statement(rng)
+        self._say(Turn(said, NOTED))
 
     def _look_back(self, last: Turn) -> None:
         rng = self.rng

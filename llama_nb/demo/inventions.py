@@ -148,13 +148,13 @@ def _word(rng: Random, known: list[str], share: float) -> str:
 
 def _doing(rng: Random) -> Family:
     """`frobnicate_valve(valve, level)`: its description, and the request, use the words of its name."""
-    verb, thing = _word(rng, _VERBS, 0.85), _thing(rng)
+    verb, thing = _word(rng, _VERBS, 0.85), some_thing(rng)
     if rng.random() < 0.35:
         verb = rng.choice(sorted(known for known in _ALIKE if " " not in known))
     return doing(rng, verb, thing, rng.choice(_ALIKE[verb]) if verb in _ALIKE and rng.random() < 0.5 else verb)
 
 
-def _thing(rng: Random) -> str:
+def some_thing(rng: Random) -> str:
     return _word(rng, _THINGS, 0.8) if rng.random() < 0.6 else copied.some(rng, 1)[0]
 
 
@@ -194,7 +194,10 @@ def doing(rng: Random, verb: str, thing: str, asked: str) -> Family:
     return Family(
         key=f"{verb} {thing}",
         theme="",
-        names=(f"{verb}_{thing}", f"{verb}_{thing}", f"{thing}_{verb}", f"{verb}_the_{thing}", f"{verb}_{thing}s"),
+        names=tuple(
+            text.replace(" ", "_")
+            for text in (f"{verb} {thing}", f"{verb} {thing}", f"{thing} {verb}", f"{verb} the {thing}", f"{verb} {thing}s")
+        ),
         descriptions=tuple(_with_article(text[:1].upper() + text[1:]) for text in described.split("|")),
         parameters=tuple(parameters),
         asks=tuple(asks),
@@ -226,7 +229,7 @@ def _tail(key: str, kind: str, place: int, required: bool) -> str:
 
 def _telling(rng: Random) -> Family:
     what = _word(rng, _PROPERTIES, 0.75) if rng.random() < 0.85 else copied.some(rng, 1)[0]
-    return telling(rng, what, _word(rng, _ENTITIES, 0.75) if rng.random() < 0.7 else _thing(rng))
+    return telling(rng, what, _word(rng, _ENTITIES, 0.75) if rng.random() < 0.7 else some_thing(rng))
 
 
 def telling(rng: Random, what: str, thing: str) -> Family:

@@ -13,7 +13,9 @@ ORDERS = (
     "my wife wants me to @|can I ask you to @?|can we @?|may I ask you to @|use a tool to @|use the tool to @|"
     "I'm trying to @|how about you @|you should @|someone needs to @|please just @|if you can, @|if possible, @|"
     "as soon as possible, @|today I have to @|would it be possible to @?|ok so @|alright, @|the next step is to @|"
-    "@ and tell me when it is done|all I want is to @|your job: @|task: @|@ right away|@ now|@ if you can|"
+    "@ and tell me when it is done|all I want is to @|your job: @|before I forget it once more, somebody would have to @|since nobody else is going to, I suppose it is on you to @|"
+    "if it is not too much trouble, I would be glad if you could @|the thing is that I still have to @|it would save me "
+    "a lot of work if you were able to @|what I have been meaning to ask is whether you could @|task: @|@ right away|@ now|@ if you can|"
     "Hello! Can you @?|please help me @|dear assistant, @|what I need is to @|@, will you?|@, would you?|can u @|pls @"
 ).split("|")
 # What follows the text in free words would seem to belong to it.

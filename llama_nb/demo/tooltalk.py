@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from llama_nb.apis.messages import ToolDefinition, ToolParamDefinition
 from llama_nb.demo import copied, naming, values, words
-from llama_nb.demo.families import Family, Parameter, families
+from llama_nb.demo.families import Family, families
 from llama_nb.demo.inventions import invention
 from llama_nb.demo.manners import (
     CLOSERS,
@@ -27,6 +27,7 @@ from llama_nb.demo.manners import (
     SIBLINGS,
     WHATS,
 )
+from llama_nb.demo.siblings import near_miss, siblings
 
 
 class Argument(NamedTuple):
@@ -91,7 +92,8 @@ def _known() -> dict[str, Family]:
 def offers(rng: Random, typed_strings: bool) -> list[Offer]:
     """One to four tools that differ in name and in what they are for; often some of one theme."""
     wanted = rng.choices((1, 2, 3, 4), (38, 28, 20, 14))[0]
-    chosen = [some_family(rng)]
+    chosen = siblings(rng) if rng.random() < 0.22 else [some_family(rng)]
+    wanted = max(wanted, len(chosen))
     for _ in range(20):
         if len(chosen) == wanted:
             break
@@ -241,6 +243,7 @@ def _varied(rng: Random, text: str) -> str:
 
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 _PLACE = re.compile(r"\{(\d)\}")
+_OF = re.compile(r"(?:the )?([a-z ]+) (?:of|for|in|at) \{0\}")
 
 
 def use(rng: Random, one: Offer, avoid: tuple[str, ...] = ()) -> Use:
@@ -341,6 +344,9 @@ def _worded(rng: Random, mark: str, text: str) -> str:
         return rng.choice(ORDERS).replace("@", text) if rng.random() < 0.6 else text
     if mark == "=":
         kind = rng.random()
+        parted = _OF.fullmatch(text) if rng.random() < 0.25 else None
+        if parted:  # as one types into a search box
+            return rng.choice(("{0} #", "{0} #?", "# {0}", "{0}: #?", "{0}, #?", "# {0}?", "{0} - #")).replace("#", parted[1])
         if kind < 0.5:
             return words.say(rng, WHATS).replace("@", text)
         if kind < 0.8:
@@ -456,6 +462,13 @@ _TALKED_OF = ("calculator", "add", "subtract", "multiply", "divide", "power", "r
 def other_than(rng: Random, offered: list[Offer]) -> Offer:
     """A tool that is not offered, nor one that would do as well."""
     there = [one.family for one in offered]
+    invented = [family for family in there if not family.theme]
+    if len(invented) == len(there) and rng.random() < 0.5:
+        missed = near_miss(rng, rng.choice(invented))
+        if not {missed.key} & {family.key for family in there} and not any(
+            missed.key.rpartition(" ")[0] in f"{family.names} {family.descriptions}".lower() for family in there
+        ):
+            return offer(rng, missed, False)
     while True:
         family = some_family(rng)
         if not family.serves_any and not clashing(family, there):

@@ -409,6 +409,31 @@ def test_tool_cells_wear_the_notebooks_theme(lab: Lab, notebook: MakeNotebook, s
     assert max(int(part) for part in seen["Dark"][4:-1].split(",")) < 80, seen
 
 
+CUT_OFF = """() => {
+    const panel = document.querySelector(".llama-nb").getBoundingClientRect();
+    const controls = [...document.querySelectorAll(".llama-nb :is(button, input, textarea, summary *)")];
+    return controls.filter(el => el.getBoundingClientRect().right > panel.right).map(el => el.className);
+}"""
+
+
+def test_in_a_narrow_panel_nothing_is_cut_off(notebook: MakeNotebook, shot: Shot) -> None:
+    book = notebook(with_tools(ZURICH, "Fine.", body=TABLE))
+    book.run(0)
+    book.ask("The weather in Zürich?")
+    book.wait_for_call("waiting")
+    book.panel.evaluate("el => { el.style.width = '240px' }")
+    assert book.page.evaluate(CUT_OFF) == []
+    shot(book.panel, "tool-narrow")
+    book.panel.evaluate("el => { el.style.width = '90px' }")
+    assert book.page.evaluate(CUT_OFF), "the check sees what is"
+    book.panel.evaluate("el => { el.style.width = '240px' }")
+    button(book, "Allow once").click()
+    book.wait_for_answer()
+    book.turns.first.get_by_role("button", name="Edit").click()
+    assert book.page.evaluate(CUT_OFF) == []
+    shot(book.panel, "editing-narrow")
+
+
 def test_the_embedded_model_calls_a_function_of_the_notebook(notebook: MakeNotebook, shot: Shot) -> None:
     tool = '''
 import llama_nb as nb
