@@ -298,9 +298,19 @@ def _add(parts: list[Part], message: Message) -> None:
     elif isinstance(message, ToolResponseMessage):
         for part in parts:
             if part.get("id") == well_formed(message.call_id) and part["state"] == "not run":
-                part["state"] = "done"
+                part["state"] = _state_told_by(str(message.content))
                 part["result"] = _shortened(interleaved_text_media_as_str(message.content), LONGEST_RESULT)
                 return
+
+
+def _state_told_by(result: str) -> str:
+    """What became of a call, as far as the text tells that was left for the model.
+
+    >>> _state_told_by("denied: too dear"), _state_told_by("12 degrees")
+    ('denied', 'done')
+    """
+    states = {"denied:": "denied", "stopped:": "stopped", "not run:": "failed", "failed:": "failed"}
+    return next((state for opening, state in states.items() if result.startswith(opening)), "done")
 
 
 def part_of(call: ToolCall) -> Part:

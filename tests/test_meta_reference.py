@@ -6,7 +6,9 @@ import asyncio
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -561,3 +563,13 @@ def test_a_repetition_penalty_changes_what_is_said_and_one_does_not(stack: Stack
 
     assert said(None) == said(1.0) != said(1.8)
     assert len(set(said(100.0))) > len(set(said(1.0)))
+
+
+def test_a_response_format_may_be_a_dict_and_a_wrong_one_says_what_is_known() -> None:
+    stack = Stack.from_config(config_of(entry("meta-reference", model="llama-nb-guide", device="cpu")))
+    ask = partial(stack.inference.chat_completion, stack.default_model, [UserMessage(content="hi")])
+    with closing(stack):
+        answer = loop.run(ask(response_format={"type": "choice", "choices": ["a", "b"]}))
+        assert answer.completion_message.content in ("a", "b")
+        with pytest.raises(errors.BadRequest, match="json_schema, regex, choice, grammar"):
+            loop.run(ask(response_format={"type": "xml"}))

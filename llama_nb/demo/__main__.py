@@ -1,6 +1,6 @@
 """Makes llama-nb-guide: `python -m llama_nb.demo --preset full --out FOLDER`.
 
-    --preset full|cpu|toy   how large, how long. full: 8 minutes of one H200; cpu: half an hour on two cores; toy: seconds
+    --preset full|cpu|toy   how large, how long. full: 5 minutes of one H200; cpu: half an hour on two cores; toy: seconds
     --prepare FOLDER        write the tokens there and stop
     --tokens FOLDER         train from tokens written before; needs torch only
 
@@ -48,7 +48,7 @@ PRESETS = {
         base_tokens=4096,
         longest=2048,
         shape={"dim": 256, "n_layers": 8, "n_heads": 4, "n_kv_heads": 2},
-        plan={"steps": 12_000, "batch_tokens": 32_768, "check_every": 1000},
+        plan={"steps": 11_500, "batch_tokens": 32_768, "check_every": 1000},
     ),
     "cpu": Preset(
         dialogs=100_000,

@@ -11,6 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from llama_nb.apis import inference
 from llama_nb.apis.inference import (
     ChoiceResponseFormat,
     GrammarResponseFormat,
@@ -70,8 +73,8 @@ _PYTHON_TYPES = {
 ResponseFormat = JsonSchemaResponseFormat | RegexResponseFormat | ChoiceResponseFormat | GrammarResponseFormat
 
 
-def response_grammar(response_format: ResponseFormat) -> Grammar:
-    """The grammar of an answer in that form.
+def response_grammar(response_format: ResponseFormat | Mapping[str, Any]) -> Grammar:
+    """The grammar of an answer in that form, which may be given as the dict that JSON has of it.
 
     Raises:
         BadRequest: no answer can be held to it; with the reason.
@@ -79,6 +82,8 @@ def response_grammar(response_format: ResponseFormat) -> Grammar:
     >>> response_grammar(ChoiceResponseFormat(choices=["yes", "no"]))
     Grammar(kind='lark', text='start: "yes" | "no"')
     """
+    if isinstance(response_format, Mapping):
+        response_format = _format_of(response_format)
     if isinstance(response_format, JsonSchemaResponseFormat):
         schemas.check(response_format.json_schema)
         grammar = Grammar("json_schema", json.dumps(schemas.closed(response_format.json_schema)))
@@ -92,6 +97,17 @@ def response_grammar(response_format: ResponseFormat) -> Grammar:
         grammar = Grammar("lark", response_format.grammar)
     _require_sound(grammar)
     return grammar
+
+
+def _format_of(given: Mapping[str, Any]) -> ResponseFormat:
+    try:
+        read: ResponseFormat = TypeAdapter(inference.ResponseFormat).validate_python(given)
+    except ValidationError as error:
+        known = "json_schema, regex, choice, grammar"
+        raise BadRequest(
+            f"This is no response_format ({error.errors()[0]['msg']}). Its `type` is one of {known}."
+        ) from error
+    return read
 
 
 def required_tools(offered: Sequence[ToolDefinition], tool_choice: ToolChoice | str | None) -> Sequence[ToolDefinition]:
