@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llama_nb import loop
-from llama_nb.apis.messages import tool_name_str
-from llama_nb.reply import ChatEvent, Part, fenced, reply_markdown
 from llama_nb.safe_markdown import safe_markdown
 
 if TYPE_CHECKING:
     from llama_nb.chat import Chat
-    from llama_nb.reply import Reply
+    from llama_nb.reply import ChatEvent, Part, Reply
 
 REFRESH_S = 0.1
 
@@ -168,6 +166,8 @@ class NotebookView:
         self._handle: Any = None  # shown first by `refresh`, where an interrupt is caught
 
     def refresh(self) -> None:
+        from llama_nb.reply import reply_markdown  # here, so that `%load_ext` need not load it
+
         text = self._form.name == "text"
         self._put(self._plain() if text else self._markdown(reply_markdown(self._reply) or self._waiting()))
 
@@ -183,6 +183,8 @@ class NotebookView:
         return self._put(self._markdown("\n\n".join(blocks).strip("\n") or " "), self._metadata())
 
     def _answer(self, note: str) -> str:
+        from llama_nb.reply import fenced, reply_markdown
+
         whole = self._reply.message is not None and not self._reply.stopped and self._reply.error is None
         if self._form.name != "json" or not whole:
             return reply_markdown(self._reply)
@@ -281,6 +283,8 @@ def plain_text(reply: Reply) -> str:
 
 
 def _call_line(part: Part) -> str:
+    from llama_nb.apis.messages import tool_name_str
+
     assert part.call is not None, "it is a call"
     mark = "tool call" if part.event else "tool call, not run"
     arguments = json.dumps(part.call.arguments, ensure_ascii=False, default=str)
