@@ -62,7 +62,7 @@ class Heard:
 async def cancelled(engine: Engine, submit: Submit, phase: str, chance: random.Random) -> None:
     """Starts a request and leaves it in that phase of its life; a cancel while it waits cancels the task itself."""
     if phase == "queued":
-        ahead = asyncio.create_task(live.answer(engine, live.request(LONG[1:], max_tokens=50)))
+        ahead = asyncio.create_task(live.answer(engine, live.request(LONG[1:], max_tokens=200)))
         behind = asyncio.create_task(live.answer(engine, submit))
         await asyncio.sleep(chance.choice((0, 0.001, 0.02)))
         for task in (behind, ahead):
