@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from llama_nb.apis.inference import JsonSchemaResponseFormat, LogProbConfig, ResponseFormat
 from llama_nb.apis.messages import SamplingParams, StopReason, ToolChoice, ToolPromptFormat, UserMessage
 from llama_nb.errors import AnswerInvalid, BadRequest, did_you_mean
+from llama_nb.prompt_format.constrain import response_format_of
 from llama_nb.prompt_format.schemas import check, validate
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "stop", "repetition_penalty")
@@ -186,13 +187,7 @@ def _response_format(given: Any, form: Form | None) -> ResponseFormat | None:
         raise BadRequest("Give `schema` or `response_format`, not both.")
     if form is not None:
         return JsonSchemaResponseFormat(json_schema=form.json_schema)
-    if given is None:
-        return None
-    try:
-        adapter: TypeAdapter[ResponseFormat] = TypeAdapter(ResponseFormat)
-        return adapter.validate_python(given)
-    except ValidationError as error:
-        raise BadRequest(f"response_format cannot be used: {error}") from error
+    return None if given is None else response_format_of(given)
 
 
 def tool_format_of(given: ToolPromptFormat | str | None) -> ToolPromptFormat | None:

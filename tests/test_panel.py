@@ -43,6 +43,7 @@ from llama_nb.reply import ChatEvent
 from llama_nb.reply import Part as Said
 from llama_nb.tools.events import Result, ToolEvent, digest_of
 from llama_nb.transcript import Transcript, turns_of
+from tests.operations import applied
 from tests.stacks import WAIT_S, heard, scripted_chat
 
 STARTED, IN_PROGRESS, SUCCESS, FAILURE = (
@@ -233,23 +234,7 @@ class Page:
 
     def conversation(self) -> list[dict[str, Any]]:
         """The turns, from the messages alone."""
-        turns: list[dict[str, Any]] = []
-        for op in json.loads(json.dumps(self.ops)):
-            own = next((turn for turn in turns if turn["id"] == op.get("turn")), {})
-            match op:
-                case {"op": "turns", "turns": all_turns}:
-                    turns = all_turns
-                case {"op": "turn", "turn": turn}:
-                    turns = [*(other for other in turns if other["id"] != turn["id"]), turn]
-                case {"op": "mark", "fields": fields}:
-                    own.update(fields)
-                case {"op": "part", "part": index, "value": value}:
-                    own["parts"][index : index + 1] = [value]
-                case {"op": "step", "part": index, "fields": fields}:
-                    own["parts"][index].update(fields)
-                case {"op": "piece", "part": index, "text": text}:
-                    own["parts"][index]["text"] += text
-        return turns
+        return applied([], json.loads(json.dumps(self.ops)))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from llama_nb.mirror import mirror_markdown
 from llama_nb.reply import Part as Said
 from llama_nb.tools.events import Result, ToolEvent, digest_of
 from llama_nb.transcript import Transcript, part_of, shown, turns_of
+from tests.operations import applied
 
 SUCCESS = ToolCallParseStatus.success
 END = StopReason.end_of_turn
@@ -363,26 +364,6 @@ def test_whatever_happens_the_operations_tell_the_whole_story() -> None:
                 page = applied(page, json.loads(json.dumps(growing.take())))
         page = applied(page, json.loads(json.dumps(growing.take())))
         assert page == growing.turns, f"seed {seed}"
-
-
-def applied(turns: list[Any], ops: list[dict[str, Any]]) -> list[Any]:
-    """What js/src/state.ts does with operations."""
-    for op in ops:
-        own = next((turn for turn in turns if turn["id"] == op.get("turn")), {})
-        match op:
-            case {"op": "turn", "turn": turn}:
-                known = [other["id"] for other in turns]
-                turns = [turn if other["id"] == turn["id"] else other for other in turns]
-                turns += [turn] * (turn["id"] not in known)
-            case {"op": "mark", "fields": fields}:
-                own.update(fields)
-            case {"op": "part", "part": index, "value": value}:
-                own["parts"][index : index + 1] = [value]
-            case {"op": "step", "part": index, "fields": fields}:
-                own["parts"][index].update(fields)
-            case {"op": "piece", "part": index, "text": text}:
-                own["parts"][index]["text"] += text
-    return turns
 
 
 # --- The mirror -------------------------------------------------------------------------------------------------------

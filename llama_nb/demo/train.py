@@ -31,7 +31,6 @@ log = logging.getLogger("llama_nb")
 
 LEARN = 0x8000  # see prepare.py
 IGNORE = -100
-BEGINNING = 4  # tokens
 WIDTH_STEP = 64  # tokens; few different shapes, so that a GPU can keep what it does for each
 CPU_THREADS = 2  # their number decides the order of sums, and so the last bits of the weights
 
@@ -90,8 +89,7 @@ class Plan:
     """How long and how fast to learn. `batch_tokens` counts padding too.
 
     The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated, so
-    that the circuit that copies is kept while the answers are learned by heart. `beginning_weight` is that of the first
-    tokens of an answer, which choose among the answers: most of what follows is easy.
+    that the circuit that copies is kept while the answers are learned by heart.
     """
 
     steps: int
@@ -103,7 +101,6 @@ class Plan:
     check_every: int = 200
     copying_steps: int = 20
     copying_every: int = 10
-    beginning_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -336,22 +333,13 @@ def hidden_states(model: Transformer, ids: Tensor) -> Tensor:
     return model.norm(x)
 
 
-def loss_of(model: Transformer, ids: Tensor, targets: Tensor, beginning_weight: float = 1.0) -> Tensor:
+def loss_of(model: Transformer, ids: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of the tokens to be learned."""
     chosen = targets != IGNORE
     with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
         logits = model.output(hidden_states(model, ids))
     losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="none")
-    weights = torch.where(beginnings(chosen), beginning_weight, 1.0) * chosen
-    return (losses * weights.flatten()).sum() / weights.sum()
-
-
-def beginnings(chosen: Tensor) -> Tensor:
-    """Where an answer is not older than `BEGINNING` tokens."""
-    under_way = chosen.clone()
-    for back in range(1, BEGINNING + 1):
-        under_way &= F.pad(chosen, (back, 0))[:, : chosen.shape[1]]
-    return chosen & ~under_way
+    return losses.sum() / chosen.sum()
 
 
 @torch.no_grad()
@@ -406,7 +394,7 @@ class Learner:
 
     def _slopes(self, ids: Tensor, targets: Tensor) -> Tensor:
         torch._foreach_zero_(self._gradients)
-        loss = loss_of(self._model, ids, targets, self._plan.beginning_weight)
+        loss = loss_of(self._model, ids, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

@@ -82,8 +82,7 @@ def response_grammar(response_format: ResponseFormat | Mapping[str, Any]) -> Gra
     >>> response_grammar(ChoiceResponseFormat(choices=["yes", "no"]))
     Grammar(kind='lark', text='start: "yes" | "no"')
     """
-    if isinstance(response_format, Mapping):
-        response_format = _format_of(response_format)
+    response_format = response_format_of(response_format)
     if isinstance(response_format, JsonSchemaResponseFormat):
         schemas.check(response_format.json_schema)
         grammar = Grammar("json_schema", json.dumps(schemas.closed(response_format.json_schema)))
@@ -99,14 +98,17 @@ def response_grammar(response_format: ResponseFormat | Mapping[str, Any]) -> Gra
     return grammar
 
 
-def _format_of(given: Mapping[str, Any]) -> ResponseFormat:
+def response_format_of(given: ResponseFormat | Mapping[str, Any]) -> ResponseFormat:
+    """A response format, also from the dict that JSON has of it.
+
+    Raises:
+        BadRequest: it is none; with the reason.
+    """
     try:
         read: ResponseFormat = TypeAdapter(inference.ResponseFormat).validate_python(given)
     except ValidationError as error:
         known = "json_schema, regex, choice, grammar"
-        raise BadRequest(
-            f"This is no response_format ({error.errors()[0]['msg']}). Its `type` is one of {known}."
-        ) from error
+        raise BadRequest(f"response_format cannot be used: {error}\nIts `type` is one of {known}.") from error
     return read
 
 

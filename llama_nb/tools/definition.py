@@ -326,6 +326,22 @@ def as_tool(thing: Any) -> Tool:
     )
 
 
+def builtin_tool(name: BuiltinTool, action: Action, approval: Approval, timeout_s: float, **more: Any) -> Tool:
+    """One of the tools that Llama knows by name: nothing but the name is offered to it."""
+    definition = ToolDefinition(tool_name=name)
+    schema = schema_of(definition)
+    return Tool(
+        definition,
+        schema,
+        schema_converters(schema),
+        action,
+        approval=approval,
+        timeout_s=timeout_s,
+        source="builtin",
+        **more,
+    )
+
+
 def _builtin(name: str) -> BuiltinTool:
     if name not in BuiltinTool.__members__:
         raise BadRequest(f"No built-in tool is called `{name}`. {did_you_mean(name, BuiltinTool.__members__)}")

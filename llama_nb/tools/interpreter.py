@@ -17,11 +17,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from llama_nb import loop
-from llama_nb.apis.messages import BuiltinTool, ToolDefinition
+from llama_nb.apis.messages import BuiltinTool
 from llama_nb.errors import BadRequest, did_you_mean
 from llama_nb.tools import sandbox, sandbox_inside
-from llama_nb.tools.arguments import schema_converters
-from llama_nb.tools.definition import TIMEOUT_S, Approval, Tool, schema_of
+from llama_nb.tools.definition import TIMEOUT_S, Approval, Tool, builtin_tool
 from llama_nb.tools.events import Result
 from llama_nb.tools.printed import Write, caught
 from llama_nb.tools.results import as_left_by_a_terminal, bounded, mime_bundle, result_of, without_folders
@@ -61,7 +60,8 @@ def code_interpreter(
     if where not in get_args(Where):
         raise BadRequest(f"where=`{where}` is none. {did_you_mean(str(where), get_args(Where))}")
     if where == "notebook":
-        return _interpreter(
+        return builtin_tool(
+            BuiltinTool.code_interpreter,
             _in_notebook,
             approval,
             timeout_s,
@@ -71,27 +71,13 @@ def code_interpreter(
         )
     limits = sandbox.Limits(seconds=timeout_s, cpu_s=max(1, round(timeout_s)), memory_mb=memory_mb)
     kept = "" if loop.is_current() else f": {sandbox.isolation()}"
-    return _interpreter(
+    return builtin_tool(
+        BuiltinTool.code_interpreter,
         _in_process(limits),
         approval,
         timeout_s + _RETURN_S,
         notice=f"Runs in a process of its own{kept}.",
         in_loop=True,
-    )
-
-
-def _interpreter(action: Action, approval: Approval, timeout_s: float, **more: Any) -> Tool:
-    definition = ToolDefinition(tool_name=BuiltinTool.code_interpreter)
-    schema = schema_of(definition)
-    return Tool(
-        definition,
-        schema,
-        schema_converters(schema),
-        action,
-        approval=approval,
-        timeout_s=timeout_s,
-        source="builtin",
-        **more,
     )
 
 

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from llama_nb.apis.messages import BuiltinTool, ToolDefinition
+from llama_nb.apis.messages import BuiltinTool
 from llama_nb.errors import BadRequest, ConfigError
-from llama_nb.tools.arguments import schema_converters
-from llama_nb.tools.definition import TIMEOUT_S, Approval, Tool, schema_of
+from llama_nb.tools.definition import TIMEOUT_S, Approval, Tool, builtin_tool
 from llama_nb.tools.events import Result
 from llama_nb.tools.results import bounded
 from llama_nb.tools.running import Progress
@@ -101,19 +100,8 @@ def wolfram_alpha(
 
 
 def _tool(name: BuiltinTool, action: Any, service: _Service, approval: Approval, timeout_s: float) -> Tool:
-    definition = ToolDefinition(tool_name=name)
-    schema = schema_of(definition)
-    return Tool(
-        definition,
-        schema,
-        schema_converters(schema),
-        action,
-        approval=approval,
-        timeout_s=timeout_s,
-        source="builtin",
-        notice=f"Sends the query to {urlsplit(service.url).hostname}.",
-        in_loop=True,
-    )
+    notice = f"Sends the query to {urlsplit(service.url).hostname}."
+    return builtin_tool(name, action, approval, timeout_s, notice=notice, in_loop=True)
 
 
 def _key(given: str | None, tool: str, variable: str) -> str:

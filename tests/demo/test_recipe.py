@@ -91,11 +91,6 @@ def test_padding_is_never_learned() -> None:
     assert (targets[:, 2:] == train.IGNORE).all()
 
 
-def test_an_answer_begins_anew_in_each_turn() -> None:
-    chosen = torch.tensor([[0, 1, 1, 1, 1, 1, 0, 0, 1, 1]]).bool()
-    assert train.beginnings(chosen).int().tolist() == [[0, 1, 1, 1, 1, 0, 0, 0, 1, 1]]
-
-
 def test_every_dialog_comes_once_in_a_pass() -> None:
     dialogs = [torch.full((length,), length, dtype=torch.int32) for length in range(2, 30)]
     batches = train.endless_batches(dialogs, 5 * train.WIDTH_STEP, torch.Generator().manual_seed(0))
