@@ -154,7 +154,7 @@ def test_the_config_of_a_config_file_is_checked() -> None:
         (
             {"response_format": JsonSchemaResponseFormat(json_schema={"format": "binary"})},
             errors.BadRequest,
-            "Unknown format",
+            "unknown format",
         ),
         ({"response_format": RegexResponseFormat(regex="(?=a)")}, errors.BadRequest, "look-around"),
         ({"response_format": ChoiceResponseFormat(choices=["a", ""])}, errors.BadRequest, "empty text"),

@@ -85,7 +85,7 @@ def response_grammar(response_format: ResponseFormat | Mapping[str, Any]) -> Gra
     response_format = response_format_of(response_format)
     if isinstance(response_format, JsonSchemaResponseFormat):
         schemas.check(response_format.json_schema)
-        grammar = Grammar("json_schema", json.dumps(schemas.closed(response_format.json_schema)))
+        grammar = Grammar("json_schema", json.dumps(schemas.dated(schemas.closed(response_format.json_schema))))
     elif isinstance(response_format, RegexResponseFormat):
         grammar = Grammar("regex", response_format.regex)
     elif isinstance(response_format, ChoiceResponseFormat):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from llama_nb.errors import AnswerInvalid, BadRequest, did_you_mean
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 # Keywords that hold a schema, a list of schemas, and schemas by name.
 _ONE = ("items", "additionalProperties")
@@ -23,7 +28,21 @@ _NOTES = """
     title description default examples $schema $id $comment deprecated readOnly writeOnly discriminator
 """.split()
 KEYWORDS = frozenset([*_ONE, *_SEVERAL, *_NAMED, *_LIMITS, *_NOTES])
+FORMATS = "date-time time date duration email hostname ipv4 ipv6 uuid uri unknown".split()  # those of llguidance
 SHOWN_CHARACTERS = 200
+
+# What `dated` leaves of a format: the days that there are, from the year 1 on, and no leap seconds.
+_YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
+_BY_FOUR = "(?:0[48]|[2468][048]|[13579][26])"
+_LEAP_YEAR = f"(?:[0-9]{{2}}{_BY_FOUR}|{_BY_FOUR}00)"
+_DATE = f"(?:{_LEAP_YEAR}-02-29|{_YEAR}-(?:02-(?:[01][0-9]|2[0-8])|(?:0[13-9]|1[0-2])-[0-3][0-9]))"
+_TIME = "[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\\.[0-9]{1,6})?[zZ+-]"
+_DATED = {
+    "date": f"^{_DATE}$",
+    "time": f"^{_TIME}",
+    "date-time": f"^{_DATE}[tT]{_TIME}",
+    "duration": "^P(?:T?[0-9]{1,6}[A-Z])+$",  # all of them together are less than the longest timedelta
+}
 
 
 def check(schema: Mapping[str, Any]) -> None:
@@ -66,8 +85,12 @@ def _check_part(place: str, part: Any) -> None:
                 f"The JSON schema has `{keyword}` at `{place}`, which answers cannot be made to fit. "
                 f"Say it in the description, or check it afterwards. {did_you_mean(str(keyword), KEYWORDS)}"
             )
+    for keyword in ("$schema", "$id"):
+        if not isinstance(part.get(keyword, ""), str):
+            raise BadRequest(f"The JSON schema has the `{keyword}` {part[keyword]!r} at `{place}`; it must be a text.")
     _check_bounds(place, part)
     _check_pattern(place, part.get("pattern", ""))
+    _check_format(place, part)
     reference = part.get("$ref", "#")
     if not isinstance(reference, str) or not reference.startswith("#"):
         raise BadRequest(
@@ -77,8 +100,8 @@ def _check_part(place: str, part: Any) -> None:
 
 def _check_bounds(place: str, part: Mapping[str, Any]) -> None:
     """llguidance lets 8 pass where more than 8 and at most 8.5 is asked for."""
-    bounds = {keyword: part[keyword] for keyword in _BOUNDS if isinstance(part.get(keyword), int | float)}
-    excluded = [keyword for keyword, bound in bounds.items() if keyword in _EXCLUDED and float(bound).is_integer()]
+    bounds = {keyword: Fraction(part[keyword]) for keyword in _BOUNDS if isinstance(part.get(keyword), int | float)}
+    excluded = [keyword for keyword, bound in bounds.items() if keyword in _EXCLUDED and bound.denominator == 1]
     if excluded and part.get("type") != "integer" and max(bounds.values()) - min(bounds.values()) < 1 < len(bounds):
         raise BadRequest(
             f"The JSON schema has `{excluded[0]}` at `{place}` with bounds less than 1 apart, which answers cannot be "
@@ -87,11 +110,26 @@ def _check_bounds(place: str, part: Mapping[str, Any]) -> None:
 
 
 def _check_pattern(place: str, pattern: Any) -> None:
-    """The answer is checked once more in Python, which does not know all of what Rust's `regex` does."""
+    """The answer is checked once more in Python, which does not know all of what Rust's `regex` does.
+
+    What Python means to read otherwise one day, as `[[:alpha:]]`, Rust reads so today; Python only warns of it.
+    """
     try:
-        re.compile(str(pattern))
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(str(pattern), re.ASCII)
+    except (re.error, ValueError, RecursionError, OverflowError, FutureWarning) as error:
         raise BadRequest(f"The JSON schema has the `pattern` {pattern!r} at `{place}`: {error}.") from None
+
+
+def _check_format(place: str, part: Mapping[str, Any]) -> None:
+    """Formats are of texts: that of a number, as OpenAPI has them, is a note."""
+    named, kinds = part.get("format"), part.get("type", "string")
+    if isinstance(named, str) and named not in FORMATS and "string" in (kinds if isinstance(kinds, list) else [kinds]):
+        raise BadRequest(
+            f"The JSON schema has the unknown format `{named}` at `{place}`, which answers cannot be made to fit. "
+            f"Leave it out, or use a `pattern`. {did_you_mean(named, FORMATS)}"
+        )
 
 
 def _parts(schema: Any, place: str) -> Iterator[tuple[str, Any]]:
@@ -130,6 +168,23 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
+def dated(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` with dates, times and durations that Python can hold.
+
+    Its formats allow more: the 29th of any February, leap seconds, durations without an end. What fits this schema
+    fits the one that is given.
+
+    >>> dated({"items": {"format": "duration"}})["items"]["pattern"]
+    '^P(?:T?[0-9]{1,6}[A-Z])+$'
+    """
+    whole: dict[str, Any] = json.loads(json.dumps(schema))
+    for _, part in _parts(whole, "$"):
+        if isinstance(part, dict) and not {"pattern", "enum", "const"} & part.keys():
+            pattern = _DATED.get(str(part.get("format")))
+            part |= {} if pattern is None else {"pattern": pattern}
+    return whole
+
+
 def validate(schema: Mapping[str, Any], text: str) -> Any:
     """What `text` says in JSON, once it is sure that it fits `schema`. `format` is not looked at again.
 
@@ -141,12 +196,13 @@ def validate(schema: Mapping[str, Any], text: str) -> Any:
     """
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
-    from jsonschema.validators import validator_for
+    from jsonschema.validators import extend, validator_for
 
     try:
         content = json.loads(text, parse_constant=_no_such_number)
-        errors = validator_for(schema, default=Draft202012Validator)(schema).iter_errors(content)
-        worst = best_match(errors)
+        known = validator_for(schema, default=Draft202012Validator)
+        exact = extend(known, {"multipleOf": _not_a_multiple, "pattern": _no_match})
+        worst = best_match(exact(schema).iter_errors(content))
     except ValueError as error:
         raise AnswerInvalid(f"The answer is not JSON: {error}. It reads {_shortened(text)!r}.") from error
     except RecursionError:
@@ -154,6 +210,24 @@ def validate(schema: Mapping[str, Any], text: str) -> Any:
     if worst is not None:
         raise AnswerInvalid(f"The answer does not fit its schema at `{worst.json_path}`: {_shortened(worst.message)}.")
     return content
+
+
+def _not_a_multiple(validator: Any, divisor: Any, number: Any, schema: Any) -> Iterator[ValidationError]:
+    """Decimals count as they are written: in binary 0.07 is no multiple of 0.01."""
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(number, "number") and (
+        abs(number) == float("inf") or Fraction(str(number)) % Fraction(str(divisor))
+    ):
+        yield ValidationError(f"{number!r} is not a multiple of {divisor!r}")
+
+
+def _no_match(validator: Any, pattern: str, text: Any, schema: Any) -> Iterator[ValidationError]:
+    """The generator reads `\\W`, `\\D` and `\\S` as the opposite of ASCII's classes, but `\\s` as Python does."""
+    from jsonschema.exceptions import ValidationError
+
+    if validator.is_type(text, "string") and not any(re.search(pattern, text, flags) for flags in (0, re.ASCII)):
+        yield ValidationError(f"{text!r} does not match {pattern!r}")
 
 
 def _no_such_number(name: str) -> NoReturn:

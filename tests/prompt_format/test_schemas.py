@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from llama_nb.errors import AnswerInvalid, BadRequest
-from llama_nb.prompt_format.schemas import KEYWORDS, check, closed, validate
+from llama_nb.prompt_format.schemas import KEYWORDS, check, closed, dated, validate
 from tests.engine.schemas import random_schema
 
 UNSUPPORTED = """
@@ -52,6 +55,13 @@ def test_what_is_supported_passes(seed: int) -> None:
         ({"$ref": "https://example.org/schema"}, r"`\$ref`"),
         ({"$ref": 3}, r"`\$ref`"),
         ({"items": {"pattern": r"\p{L}+"}}, r"`pattern` .* at `\$\.items`"),
+        (
+            {"items": {"type": "string", "pattern": "^[[:alpha:]]$"}},
+            r"`pattern` .* at `\$\.items`: Possible nested set",
+        ),
+        ({"properties": {"a": {"format": "datetime"}}}, r"`datetime` at `\$\.properties\.a`.* mean `date-time`"),
+        ({"$schema": 3}, r"`\$schema` 3 at `\$`; it must be a text"),
+        ({"items": {"$id": 3}}, r"`\$id` 3 at `\$\.items`"),
         ({"properties": {"a": 3}}, r"3 at `\$\.properties\.a`"),
         ({"type": "number", "exclusiveMinimum": 8, "maximum": 8.5}, "`exclusiveMinimum` at `\\$` with bounds"),
         ({"type": "number", "minimum": -8.5, "exclusiveMaximum": -8.0}, "`exclusiveMaximum`"),
@@ -70,10 +80,17 @@ def test_what_cannot_be_meant_or_kept_is_refused(schema: dict[str, Any], words: 
         {"type": "number", "exclusiveMinimum": 8, "exclusiveMaximum": 9},
         {"type": "number", "exclusiveMinimum": 8.25, "exclusiveMaximum": 8.75},
         {"type": "number", "minimum": 8, "maximum": 8.5},
+        {"type": "number", "exclusiveMinimum": 10**400, "maximum": 8.5},
     ],
 )
 def test_bounds_that_are_kept_pass(schema: dict[str, Any]) -> None:
     check(schema)
+
+
+def test_a_format_of_a_number_is_a_note() -> None:
+    check({"type": ["integer", "null"], "format": "int32"})
+    with pytest.raises(BadRequest, match="unknown format `int32`"):
+        check({"type": ["integer", "string"], "format": "int32"})
 
 
 def test_a_schema_without_an_end_is_refused() -> None:
@@ -129,6 +146,57 @@ def test_a_text_that_does_not_fit_says_where(text: str, words: str) -> None:
     with pytest.raises(AnswerInvalid, match=words) as raised:
         validate(schema, text)
     assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("divisor", "text"), [(0.01, "0.07"), (0.01, "-19.99"), (0.1, "0.30"), (1e-9, "4"), (2, "1e300"), (5, "-0")]
+)
+def test_a_decimal_is_a_multiple_as_it_is_written(divisor: float, text: str) -> None:
+    schema = {"type": "number", "multipleOf": divisor}
+    assert validate(schema, text) == float(text)
+    for other in ("1.00000000005", "1e999"):
+        with pytest.raises(AnswerInvalid, match="is not a multiple of"):
+            validate(schema, other)
+
+
+def test_classes_of_a_pattern_may_be_those_of_ascii() -> None:
+    """In the negative the generator takes them so, and lets `é` pass where no word's letter may stand."""
+    for pattern, text in ((r"^\W$", "é"), (r"^[^\w]$", "é"), (r"^\D$", "٣"), (r"^\s$", "\u2028"), (r"^\w$", "e")):
+        assert validate({"pattern": pattern}, f'"{text}"') == text
+    for pattern, text in ((r"^\W$", "e"), (r"^\D$", "3"), (r"^\w$", "!")):
+        with pytest.raises(AnswerInvalid, match="does not match"):
+            validate({"pattern": pattern}, f'"{text}"')
+
+
+@pytest.mark.parametrize(
+    ("kind", "possible", "impossible"),
+    [
+        (date, "2024-02-29 2000-02-29 2023-02-28 0001-01-01 9999-12-31", "2023-02-29 1900-02-29 0000-01-01"),
+        (time, "12:34:59Z 00:00:00.123456-01:30", "12:34:60Z"),
+        (datetime, "2024-02-29T12:34:59Z 2023-12-31t00:00:00.5+23:59", "2023-02-29T12:34:59Z 2016-12-31T23:59:60Z"),
+        (timedelta, "P3W PT10S P999999Y P1Y2M3DT4H5M6S", "P9999999999Y"),
+    ],
+)
+def test_dates_and_times_are_such_as_python_holds(kind: Any, possible: str, impossible: str) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    pattern = dated({"anyOf": [adapter.json_schema()]})["anyOf"][0]["pattern"]
+    for text in possible.split():
+        assert re.search(pattern, text)
+        adapter.validate_python(text)
+    for text in impossible.split():
+        assert not re.search(pattern, text)
+        with pytest.raises(ValueError):
+            adapter.validate_python(text)
+
+
+def test_a_date_that_says_more_of_itself_stays_as_it_is() -> None:
+    for same in (
+        {"format": "date", "pattern": "^2023"},
+        {"format": "date", "const": "2023-02-29"},
+        {"format": "email"},
+        {"properties": {"format": {"const": "date"}}},
+    ):
+        assert dated(same) == same
 
 
 @given(st.text(max_size=200))
