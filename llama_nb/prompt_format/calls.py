@@ -7,8 +7,9 @@
     call     = NAME "(" [KEY "=" value {"," KEY "=" value}] ")"
     built-in = NAME ".call(query=" string ")"      a call whose name ends so
 
-Values are those of `literals`. Nothing here raises: what cannot be read is no call, and a `Reading` says why.
-Knows nothing of the tools that were offered.
+A call's NAME is of letters, digits, `_`, `.`, `-` and `/`, a tag's has no `<` and `>`, and a KEY may be anything
+without quotes, `(){}`, `,` and `=`. Values are those of `literals`. Nothing here raises: what cannot be read is no
+call, and a `Reading` says why. Knows nothing of the tools that were offered.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from typing import Any, NamedTuple
 from llama_nb.prompt_format.literals import Scanner, Unreadable
 
 _TAG = re.compile(r"<function=([^<>]+)>")
-_NAME = re.compile(r"([^\W\d][\w.-]*)\(")
-_KEY = re.compile(r"([^\W\d][\w-]*)\s*=")
-_ITEM = re.compile(r"\{|<function=|\[\s*\{|(?:\[\s*)?[^\W\d][\w.-]*\(")  # how one begins
+_NAME = re.compile(r"(\w[\w./-]*)\(")
+_KEY = re.compile(r"""([^\s"'(){},=][^"'(){},=]*)=""")
+_ITEM = re.compile(r"\{|<function=|\[\s*\{|(?:\[\s*)?\w[\w./-]*\(")  # how one begins
 _NOTHING = re.compile(r"[\s;,]*\Z")
 _BUILTIN_ENDING = ".call"
 
@@ -135,6 +136,6 @@ def _keyword_arguments(scanner: Scanner) -> Iterator[tuple[str, Any]]:
         found = scanner.match(_KEY)
         if not found:
             raise scanner.unreadable("the name of an argument is missing")
-        yield found[1], scanner.value()
+        yield found[1].rstrip(), scanner.value()
         if not scanner.take(",") and scanner.peek() != ")":
             raise scanner.unreadable("`,` or `)` is missing")

@@ -20,9 +20,18 @@ from llama_nb.apis.inference import (
     JsonSchemaResponseFormat,
     RegexResponseFormat,
 )
-from llama_nb.apis.messages import BuiltinTool, ToolChoice, ToolDefinition, ToolPromptFormat, tool_name_str
+from llama_nb.apis.messages import (
+    BuiltinTool,
+    ToolCall,
+    ToolChoice,
+    ToolDefinition,
+    ToolPromptFormat,
+    tool_name_str,
+)
 from llama_nb.errors import BadRequest
 from llama_nb.prompt_format import schemas
+from llama_nb.prompt_format.call_text import call_text
+from llama_nb.prompt_format.calls import Call, read_calls
 from llama_nb.prompt_format.family import Family, tool_format_of
 from llama_nb.prompt_format.grammar import JSON_STYLE, Grammar, Guide, refusal
 
@@ -164,12 +173,17 @@ def call_grammar(
     In the form of a Python list it may be several calls, and with `several` in JSON, too. Built-in tools have forms of
     their own, the same everywhere.
 
+    Raises:
+        BadRequest: a call would not be understood, because of its tool's name or a parameter's.
+
     >>> add = ToolDefinition(tool_name="add", parameters={})
     >>> call_grammar([add], Family.llama3_2).text.splitlines()[0]
     'start: "[" py_call (", " py_call){0,7} "]"'
     """
     custom = [tool for tool in tools if not isinstance(tool.tool_name, BuiltinTool)]
     tool_format = tool_format_of(family, tool_prompt_format if custom else None)
+    for tool in custom:
+        _require_readable(tool, tool_format)
     tagged = [_builtin(tool.tool_name) for tool in tools if isinstance(tool.tool_name, BuiltinTool)]
     plain: list[str] = []
     rules = ""
@@ -187,6 +201,17 @@ def call_grammar(
     grammar = Grammar("lark", "start: " + " | ".join(plain) + rules)
     _require_sound(grammar)
     return grammar
+
+
+def _require_readable(tool: ToolDefinition, tool_format: ToolPromptFormat) -> None:
+    """JSON can hold any name, the other forms cannot: `[my tool(a=1)]` is read as no call."""
+    meant = Call(tool_name_str(tool.tool_name), dict.fromkeys(tool.parameters or {}))
+    call = ToolCall(call_id="", tool_name=meant.name, arguments=meant.arguments)
+    if read_calls(call_text(call, tool_format)) != [meant]:
+        raise BadRequest(
+            f"A call of `{meant.name}` could not be understood in the format `{tool_format.value}`, because of its "
+            "name or a parameter's. Give it names of letters, digits and `_`, or another tool_prompt_format."
+        )
 
 
 def _builtin(name: BuiltinTool) -> str:
@@ -276,7 +301,7 @@ def _json(schema: Mapping[str, Any]) -> str:
 
 
 def _literal(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one letter that Lark wants escaped
 
 
 def _require_sound(grammar: Grammar) -> None:

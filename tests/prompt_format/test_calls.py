@@ -133,6 +133,7 @@ def test_values_may_be_nested_deeply() -> None:
         ("[now()]", [Call("now", {})]),
         ("[music.play(song='x')]", [Call("music.play", {"song": "x"})]),
         ("[get-weather(city='x')]", [Call("get-weather", {"city": "x"})]),
+        ("[3d/box(2d = 1, $top=2,\n my size\n=3)]", [Call("3d/box", {"2d": 1, "$top": 2, "my size": 3})]),
         ("add(a=1)", [ADD]),
         ('brave_search.call(query="x")', [Call("brave_search", {"query": "x"})]),
         ("brave_search.call(query='it\\'s')", [Call("brave_search", {"query": "it's"})]),

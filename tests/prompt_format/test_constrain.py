@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from llama_nb.apis.inference import (
@@ -26,9 +26,11 @@ from llama_nb.apis.messages import (
 from llama_nb.demo import CHECKPOINT
 from llama_nb.errors import BadRequest, NotSupported
 from llama_nb.prompt_format.call_text import call_text
+from llama_nb.prompt_format.calls import Call, read_calls
 from llama_nb.prompt_format.constrain import (
     arguments_schema,
     call_grammar,
+    call_guide,
     required_tools,
     response_grammar,
     type_schema,
@@ -155,10 +157,37 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 
 @given(NAMES, NAMES)
-def test_whatever_a_tool_is_called_the_grammar_is_sound(fits: Any, name: str, parameter: str) -> None:
+@example("\x7f", "\x7f")
+@example("f", '"')
+def test_whatever_a_tool_is_called_a_call_is_understood_or_refused(fits: Any, name: str, parameter: str) -> None:
     offered = ToolDefinition(tool_name=name, parameters={parameter: ToolParamDefinition(param_type="int")})
     for family, tool_format in FORMS[:3]:
-        assert refusal(call_grammar([offered], family, tool_format)) == ""
+        call = ToolCall(call_id="1", tool_name=name, arguments={parameter: 3})
+        if read_calls(call_text(call, tool_format)) == [Call(name, {parameter: 3})]:
+            assert refusal(call_grammar([offered], family, tool_format)) == ""
+        else:
+            assert tool_format is not ToolPromptFormat.json
+            with pytest.raises(BadRequest, match="could not be understood"):
+                call_grammar([offered], family, tool_format)
+
+
+@pytest.mark.parametrize("name", ["3d_model", "server/tool", "get-weather", "music.play", "天気"])
+@pytest.mark.parametrize("parameter", ["$filter", "my param", "2d", "a.b", "filter[name]", "größe"])
+def test_names_that_are_none_in_python_can_be_called(fits: Any, name: str, parameter: str) -> None:
+    offered = ToolDefinition(tool_name=name, parameters={parameter: ToolParamDefinition(param_type="int")})
+    for family, tool_format in FORMS:
+        text = written(name, {parameter: 3}, tool_format)
+        assert fits(call_grammar([offered], family, tool_format), text)
+        assert read_calls(text.removeprefix(TAG).removesuffix(EOM)) == [Call(name, {parameter: 3})]
+
+
+@pytest.mark.parametrize("name", ["get weather", "f<g>", "x.call"])
+def test_a_name_that_a_form_cannot_hold_is_refused_with_what_to_do(name: str) -> None:
+    offered = ToolDefinition(tool_name=name, parameters={"query": ToolParamDefinition(param_type="str")})
+    with pytest.raises(BadRequest, match=f"call of `{name}`.*`python_list`.*Give it names of letters"):
+        call_grammar([offered], Family.llama3_2)
+    assert call_guide([offered], Family.llama3_2) is None, "nobody has asked for a call"
+    assert call_grammar([offered], Family.llama3_1)
 
 
 def test_the_tools_of_which_one_must_be_called() -> None:
@@ -208,6 +237,7 @@ def test_each_form_is_its_grammar(fits: Any) -> None:
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4))
+@example(["\x7f"])
 def test_a_choice_is_of_the_very_letters(fits: Any, choices: list[str]) -> None:
     grammar = response_grammar(ChoiceResponseFormat(choices=choices))
     assert refusal(grammar) == ""
