@@ -151,5 +151,12 @@ class Constraint:
             self._require_sound()
 
     def _require_sound(self) -> None:
-        if self._matcher.is_error():
-            raise EngineError(f"The answer could not be held to its grammar: {self._matcher.get_error().strip()}")
+        if not self._matcher.is_error():
+            return
+        why = self._matcher.get_error().strip()
+        if why.startswith("NoExtensionBias"):  # its words for: no token may come, and this is no end
+            raise BadRequest(
+                "The answer came to where its grammar allows nothing more and no end, as where a rule or a `$ref` "
+                "leads only to itself. Give it a way to an end."
+            )
+        raise EngineError(f"The answer could not be held to its grammar: {why}")

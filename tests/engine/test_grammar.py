@@ -199,6 +199,20 @@ def test_what_llguidance_refuses_is_a_bad_request_with_its_reason(anything: Step
     assert failed.kind == "BadRequest"
 
 
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        Grammar("json_schema", '{"$ref": "#"}'),
+        Grammar("lark", "start: a\na: start"),
+        Grammar("lark", 'start: "so " /[^\\s\\S]/'),
+    ],
+    ids=lambda grammar: grammar.text,
+)
+def test_a_grammar_without_a_way_to_an_end_is_a_bad_request(grammar: Grammar, anything: Stepwise) -> None:
+    failed = refused(anything, live.request("x", grammar=grammar))
+    assert failed.kind == "BadRequest" and "Give it a way to an end" in failed.message
+
+
 # --- What is forced costs no forward pass -------------------------------------------------------------------------------
 
 
@@ -517,6 +531,16 @@ def test_a_repetition_penalty_divides_positive_logits_and_multiplies_negative_on
     mask = Mask(ids=np.array([2, 3]))
     assert sampler(logits, mask) == 3, "-1.0 * 2 is less than -1.2"
     assert logits.tolist() == pytest.approx([2.0, 1.5, -1.0, -1.2]), "the model's own logits stay"
+
+
+@pytest.mark.parametrize("penalty", [1e-300, 1e-40, 1e39, 1e300])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_however_strong_a_penalty_is_a_token_is_chosen(penalty: float, temperature: float) -> None:
+    for logits in (torch.tensor([2.0, 0.0, -1.0]), torch.tensor([-1.0, -2.0, -3.0])):
+        sampler = Sampler(Sampling(temperature, 0.9, seed=1, repetition_penalty=penalty), CPU)
+        for seen in range(3):
+            sampler.see([seen])
+            assert sampler(logits) in range(3)
 
 
 def test_with_a_penalty_an_answer_repeats_itself_less_and_without_nothing_is_noted(guide: Stepwise) -> None:
