@@ -19,6 +19,7 @@ BISECTIONS = 40
 Bits = np.ndarray[tuple[int], np.dtype[np.integer]]
 Summands = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 LOWEST_TEMPERATURE = 1e-30  # float32 has an inverse of it
+STRONGEST_PENALTY = 1e30  # and no logit times or by it is infinite
 
 
 class Mask:
@@ -83,7 +84,7 @@ class Sampler:
         if self._unmarked:
             self._seen[torch.tensor(self._unmarked, device=logits.device)] = True
             self._unmarked.clear()
-        penalty = self._sampling.repetition_penalty
+        penalty = min(max(self._sampling.repetition_penalty, 1 / STRONGEST_PENALTY), STRONGEST_PENALTY)
         return torch.where(self._seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
 
     def _choose(self, logits: Tensor) -> int:
@@ -108,8 +109,9 @@ def _nucleus(probabilities: Tensor, top_p: float) -> Tensor:
     likeliest, _ = probabilities.topk(min(LIKELIEST, probabilities.numel()))
     mass = likeliest.cumsum(-1)
     if mass[-1] >= top_p or likeliest.numel() == probabilities.numel():
-        # The token that crosses top_p belongs to the set, so the mass before a token decides.
-        threshold = likeliest[(mass - likeliest) < top_p][-1]
+        # The token that crosses top_p belongs to the set, so the mass before a token decides. One belongs to it always:
+        # a top_p that is 0 in float32 would leave none.
+        threshold = likeliest[max(int(((mass - likeliest) < top_p).sum()), 1) - 1]
     else:
         threshold = _threshold(probabilities, top_p, likeliest[-1])
     return torch.where(probabilities >= threshold, probabilities, 0)

@@ -85,6 +85,7 @@ CASES = {
     "top_k beyond the vocabulary": (peaked(200), Sampling(1.0, top_k=1000, seed=6)),
     "top_p 0.9": (peaked(200), Sampling(1.0, top_p=0.9, seed=7)),
     "top_p next to nothing": (peaked(200), Sampling(1.0, top_p=1e-9, seed=8)),
+    "top_p that is nothing in float32": (peaked(200), Sampling(1.0, top_p=1e-300, seed=8)),
     "top_p next to all": (peaked(200), Sampling(1.0, top_p=0.999999, seed=9)),
     "top_k 20, of these top_p 0.7": (peaked(200), Sampling(0.8, top_p=0.7, top_k=20, seed=10)),
     "top_k 600, of these top_p 0.7": (flat(5000), Sampling(1.0, top_p=0.7, top_k=600, seed=11)),
