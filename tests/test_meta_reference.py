@@ -539,6 +539,9 @@ def test_embeddings_are_vectors_of_length_one_in_the_order_of_the_contents(stack
     for contents, error in (
         ([], errors.BadRequest),
         (["x", ""], errors.BadRequest),
+        ("xyz", errors.BadRequest),
+        (["x", None], errors.BadRequest),
+        (["x", ["y", 3]], errors.BadRequest),
         (["x " * 999], errors.ContextOverflow),
     ):
         with pytest.raises(error):

@@ -25,6 +25,7 @@ from llama_nb.apis.inference import (
 )
 from llama_nb.apis.messages import (
     CompletionMessage,
+    ImageMedia,
     InterleavedTextMedia,
     Message,
     SamplingParams,
@@ -205,12 +206,10 @@ class MetaReference:
         and not their distance. A content longer than the context is refused.
 
         Raises:
-            BadRequest: there is no content, or an empty one.
+            BadRequest: there is no content, an empty one, or what is no text.
             ContextOverflow: one is longer than the context.
         """
-        if not contents:
-            raise BadRequest("There are no contents. Give at least one text.")
-        texts = [well_formed(text_of(content)) for content in contents]
+        texts = _texts_to_embed(contents)
         self._require_checkpoint()
         return EmbeddingsResponse(embeddings=await self._engine.embed(texts))
 
@@ -361,6 +360,19 @@ def _folder(config: Config) -> Path:
         return embedded_checkpoint()
     # llama-models' own rule for the folder of a descriptor such as Llama3.1-405B:bf16-mp8
     return checkpoints_folder() / str(config.model).replace(":", "-")
+
+
+def _texts_to_embed(contents: Any) -> list[str]:
+    """Nothing is taken for a text that is none: a single one would be read letter by letter, None as its name."""
+    if isinstance(contents, str):
+        raise BadRequest("contents is a text. Give a list of texts, such as [text].")
+    if not contents:
+        raise BadRequest("There are no contents. Give at least one text.")
+    for place, content in enumerate(contents):
+        items = content if isinstance(content, list) else [content]
+        if wrong := [item for item in items if not isinstance(item, str | ImageMedia)]:
+            raise BadRequest(f"Content {place} holds {wrong[0]!r}, which is no text. Give a text, or a list of texts.")
+    return [well_formed(text_of(content)) for content in contents]
 
 
 def _malformed(reader: AnswerReader) -> str | None:
