@@ -73,31 +73,44 @@ def _adapter_of(schema: Any) -> TypeAdapter[Any]:
     return adapter
 
 
-def _readable(kind: Any) -> Any:
-    """`kind` with `typing`'s TypedDicts as those of `typing_extensions`, which alone pydantic reads before 3.12."""
+def _readable(kind: Any, made: dict[Any, Any] | None = None) -> Any:
+    """`kind` with `typing`'s TypedDicts as those of `typing_extensions`, which alone pydantic reads before 3.12.
+
+    `made` are those that are there already.
+    """
+    made = {} if made is None else made
     origin, arguments = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
-        fields = {name: _field(kind, name, hint) for name, hint in get_type_hints(kind, include_extras=True).items()}
-        make: Any = typing_extensions.TypedDict
-        made = make(kind.__name__, fields)
-        made.__doc__ = kind.__doc__
-        return made
+        return made[kind] if kind in made else _readable_typed_dict(kind, made)
     if origin is Annotated:
-        return Annotated[(_readable(arguments[0]), *kind.__metadata__)]
+        return Annotated[(_readable(arguments[0], made), *kind.__metadata__)]
     if origin in (Union, UnionType):
-        return Union[tuple(map(_readable, arguments))]  # noqa: UP007
+        return Union[tuple(_readable(argument, made) for argument in arguments)]  # noqa: UP007
     if origin in (list, dict, tuple, set):
-        return origin[tuple(map(_readable, arguments))]
+        return origin[tuple(_readable(argument, made) for argument in arguments)]
     return kind
 
 
-def _field(kind: Any, name: str, hint: Any) -> Any:
+def _readable_typed_dict(kind: Any, made: dict[Any, Any]) -> Any:
+    hints = get_type_hints(kind, include_extras=True)
+    make: Any = typing_extensions.TypedDict
+    # Its fields are known by name first, and by type once it is there: it may hold itself.
+    twin = made[kind] = make(kind.__name__, {name: _need(kind, name, hint)[Any] for name, hint in hints.items()})
+    twin.__annotations__ = {name: _field(kind, name, hint, made) for name, hint in hints.items()}
+    twin.__doc__ = kind.__doc__
+    return twin
+
+
+def _field(kind: Any, name: str, hint: Any, made: dict[Any, Any]) -> Any:
+    [of] = get_args(hint) if get_origin(hint) in (Required, NotRequired) else [hint]
+    return _need(kind, name, hint)[_readable(of, made)]
+
+
+def _need(kind: Any, name: str, hint: Any) -> Any:
     # What stands there in words comes first: under `from __future__ import annotations` a class does not know of it.
-    required = name in kind.__required_keys__
-    if get_origin(hint) in (Required, NotRequired):
-        required = get_origin(hint) is Required
-        [hint] = get_args(hint)
-    return (typing_extensions.Required if required else typing_extensions.NotRequired)[_readable(hint)]
+    said = get_origin(hint)
+    required = said is Required if said in (Required, NotRequired) else name in kind.__required_keys__
+    return typing_extensions.Required if required else typing_extensions.NotRequired
 
 
 def _is_json(text: str) -> bool:

@@ -48,6 +48,12 @@ class Family(TypedDict, total=False):
     car: Annotated[Named | None, "their car"]
 
 
+class Tree(TypedDict, total=False):
+    name: Required[str]
+    left: Tree
+    others: list[Tree] | None
+
+
 CAR = Car(wheels=4, parts=[Part(name="door", colour=Colour.red)])
 
 
@@ -58,11 +64,23 @@ CAR = Car(wheels=4, parts=[Part(name="door", colour=Colour.red)])
         (Point, '{"x": 1}', Point(1)),
         (Named, '{"name": "Ada"}', {"name": "Ada"}),
         (Family, '{"head": {"name": "Ada"}, "children": []}', {"head": {"name": "Ada"}, "children": []}),
+        (Tree, '{"name": "a", "left": {"name": "b"}}', {"name": "a", "left": {"name": "b"}}),
+        (list[Tree], '[{"name": "a", "others": [{"name": "b"}]}]', [{"name": "a", "others": [{"name": "b"}]}]),
         (list[Named], '[{"name": "Ada"}]', [{"name": "Ada"}]),
         (list[int], "[1, 2]", [1, 2]),
         ({"type": "object", "properties": {"a": {"type": "integer"}}}, '{"a": 1}', {"a": 1}),
     ],
-    ids=["model", "dataclass", "typed dict", "nested", "list of them", "list", "json schema"],
+    ids=[
+        "model",
+        "dataclass",
+        "typed dict",
+        "nested",
+        "recursive",
+        "list of recursive ones",
+        "list of them",
+        "list",
+        "json schema",
+    ],
 )
 def test_an_answer_becomes_what_its_schema_describes(schema: Any, text: str, value: Any) -> None:
     chat = written_chat(text)
