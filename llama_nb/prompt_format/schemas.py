@@ -162,10 +162,20 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     if any("allOf" in part or ("properties" in part and {"anyOf", "oneOf", "$ref"} & part.keys()) for part in parts):
         return whole
     for part in parts:
-        named = part.get("properties")
-        if isinstance(named, dict) and named and set(part.get("required", ())) <= named.keys():
+        if _names_enough(part):
             part.setdefault("additionalProperties", False)
     return whole
+
+
+def _names_enough(part: dict[str, Any]) -> bool:
+    """Whether an object can have all that is asked for without a property that is not named.
+
+    What is no list and no number here is refused by those who read the schema next.
+    """
+    named, needed, least = part.get("properties"), part.get("required", []), part.get("minProperties", 0)
+    if not isinstance(named, dict) or not isinstance(needed, list) or not isinstance(least, int):
+        return False
+    return bool(named) and all(name in list(named) for name in needed) and least <= len(named)
 
 
 def dated(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ def test_objects_are_closed_where_that_takes_nothing_away() -> None:
         {"type": "object"},
         {"properties": {"a": {}}, "additionalProperties": True},
         {"properties": {"a": {}}, "required": ["a", "b"]},
+        {"properties": {"a": {}}, "required": ["a"], "minProperties": 2},
         {"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]},
         {"properties": {"a": {}}, "anyOf": [{"properties": {"b": {}}}]},
         {"properties": {"a": {}}, "$ref": "#/$defs/x", "$defs": {"x": {"properties": {"b": {}}}}},
