@@ -67,6 +67,7 @@ class Parameters:
                 case inspect.Parameter.VAR_POSITIONAL:
                     by_position += value
                 case inspect.Parameter.VAR_KEYWORD:
+                    self._check_spread(name, value)
                     by_name |= value
                 case inspect.Parameter.POSITIONAL_ONLY if left_out:
                     raise TypeError(f"`{name}` can only be given together with the arguments before it")
@@ -77,6 +78,12 @@ class Parameters:
                 case _:
                     by_position.append(value)
         return function(*by_position, **by_name)
+
+    def _check_spread(self, name: str, value: dict[str, Any]) -> None:
+        """What is spread may not stand in for a parameter of its own, whose type it was not held to."""
+        by_keyword = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        if twice := [key for key, kind in self.kinds.items() if kind in by_keyword and key in value]:
+            raise TypeError(f"`{twice[0]}` is an argument by itself, and cannot be given in `{name}`")
 
 
 def routine(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,8 +97,13 @@ def documented(function: Callable[..., Any]) -> Documented:
     """The docstring of `function`, in Google's, NumPy's, reST's or Epydoc's style; in none it is all description."""
     while isinstance(function, functools.partial):
         function = function.func
-    text = "" if inspect.isroutine(function) else inspect.getdoc(type(function).__call__)
-    return _parsed(text or inspect.getdoc(function) or "")
+    if inspect.isroutine(function):
+        return _parsed(inspect.getdoc(function) or "")
+    kind = type(function)
+    text = inspect.getdoc(kind.__call__)
+    if not text or text == inspect.getdoc(type.__call__):  # it has no words of its own; it may be given Python's
+        text = inspect.getdoc(function) or inspect.getdoc(kind)
+    return _parsed(text or "")
 
 
 def _parsed(text: str) -> Documented:

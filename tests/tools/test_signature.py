@@ -269,6 +269,18 @@ def test_every_kind_of_parameter_is_given_its_argument(run: Any) -> None:
     assert param(gather, "rest").required is False and param(gather, "more").required is False
 
 
+def test_what_is_spread_cannot_stand_in_for_a_parameter_that_is_checked(run: Any) -> None:
+    def send(to: str, *copies: str, urgent: bool = False, **headers: str) -> list[Any]:
+        return [to, copies, urgent, headers]
+
+    for name in ("to", "urgent"):
+        refused = run(send, to="Ada", headers={name: "anything"})
+        assert refused.failed and f"`{name}` is an argument by itself" in refused.text
+    assert run(send, to="Ada", headers={"copies": "2", "headers": "x"}).text == (
+        '["Ada", [], false, {"copies": "2", "headers": "x"}]'
+    )
+
+
 def test_a_later_positional_argument_alone_is_a_clear_failure(run: Any) -> None:
     def gather(first: int = 1, second: int = 2, /) -> int:
         return first + second
@@ -321,6 +333,33 @@ def test_methods_partials_things_and_builtins_are_functions_too(run: Any) -> Non
     assert run(math.sqrt, x=9).text == "3.0"
     assert run(functools.lru_cache(google), city="Bern").text == "Bern 1"
     assert run(tool(lambda a: a, name="same"), a="x").text == "x"
+
+
+def test_a_thing_whose_call_says_nothing_is_described_by_its_class() -> None:
+    import numpy as np
+
+    class Finder:
+        """Finds a word.
+
+        Args:
+            word: what to look for.
+        """
+
+        def __call__(self, word: str) -> str:
+            return word
+
+    class Finer(Finder):
+        pass
+
+    class Silent:
+        def __call__(self, word: str) -> str:
+            return word
+
+    for thing in (Finder(), Finer()):
+        made = tool(thing)
+        assert (made.description, param(thing, "word").description) == ("Finds a word.", "what to look for.")
+    assert tool(Silent()).description == ""
+    assert tool(np.vectorize(abs), name="each").description != "Call self as a function."
 
 
 def test_a_wrapped_function_keeps_its_signature(run: Any) -> None:
