@@ -44,7 +44,7 @@ def result_of(value: Any) -> Result:
     '{"temperature": 21.5}'
     """
     if isinstance(value, Result):
-        return bounded(value)
+        return bounded(Result(value.text, mime_bundle(value.bundle), value.failed))
     if value is None or type(value) in (str, bool, int, float):
         return Result(trimmed(value if isinstance(value, str) else _json(value)))
     try:
@@ -266,7 +266,10 @@ def _json(value: Any) -> str:
 
     if type(value) in (bool, int, float):
         return json.dumps(value)
-    plain = to_jsonable_python(value, fallback=_plain, bytes_mode="utf8", inf_nan_mode="constants")
+    try:
+        plain = to_jsonable_python(value, fallback=_plain, bytes_mode="utf8", inf_nan_mode="constants")
+    except (UnicodeDecodeError, TypeError):  # bytes that are no text; a date that is none, as pandas has it
+        return str(value)
     return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 

@@ -163,6 +163,20 @@ def test_a_value_that_cannot_be_written_is_a_failed_result(shell: Any, capfd: py
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_result_of_the_tools_own_is_what_a_page_takes() -> None:
+    given = Result("text", {"image/png": PNG, "text/html": "<b>", "application/javascript": "alert()"})  # type: ignore[dict-item]
+    assert result_of(given) == Result("text", {"text/html": "<b>", "image/png": base64.b64encode(PNG).decode()})
+
+
+def test_data_that_json_cannot_hold_is_told_as_it_describes_itself() -> None:
+    import pandas as pd
+
+    assert result_of([b"\xff", b"ok"]) == Result(r"[b'\xff', b'ok']")
+    assert result_of(pd.NaT) == Result("NaT")
+    rows = pd.DataFrame({"city": ["Bern"], "seen": [pd.NaT]}).to_dict("records")
+    assert result_of(rows) == Result("[{'city': 'Bern', 'seen': NaT}]")
+
+
 def test_deep_data_is_no_crash() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
