@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from llama_nb.errors import ToolArgumentsInvalid, did_you_mean
@@ -155,7 +156,6 @@ def _as_typed(value: Any, part: Schema, root: Schema) -> Any:
 
 
 def _first_error(value: Any, part: Schema, root: Schema) -> tuple[list[Any], str, Any] | None:
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError, UnknownType, best_match
     from referencing import Registry
     from referencing.exceptions import Unresolvable
@@ -163,7 +163,54 @@ def _first_error(value: Any, part: Schema, root: Schema) -> tuple[list[Any], str
     # The definitions stand beside it, so that its references find them; the empty registry fetches no others.
     whole = {"$defs": root.get("$defs", {}), "definitions": root.get("definitions", {}), **part}
     try:
-        error = best_match(Draft202012Validator(whole, registry=Registry()).iter_errors(value))
+        error = best_match(_validator()(whole, registry=Registry()).iter_errors(value))
     except (Unresolvable, SchemaError, UnknownType, re.error, TypeError, RecursionError):
         return None  # a schema that cannot be read: whoever made it checks its arguments, or nobody does
     return None if error is None else (list(error.absolute_path), error.message[:200], error.instance)
+
+
+@cache
+def _validator() -> Any:
+    """Checks as JSON schema says, but for its patterns: Python may take years for one that a server wrote, with the
+    whole kernel waiting. Those of texts are left to an engine that takes no longer than the text, those of names to
+    whoever wrote them."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    additional = Draft202012Validator.VALIDATORS["additionalProperties"]
+
+    def without_patterns(validator: Any, extras: Any, value: Any, schema: Schema) -> Any:
+        return () if "patternProperties" in schema else additional(validator, extras, value, schema)
+
+    def unchecked(*_: Any) -> Any:
+        return ()
+
+    return extend(
+        Draft202012Validator,
+        {
+            "pattern": _pattern_error,
+            "patternProperties": unchecked,
+            "additionalProperties": without_patterns,
+            "unevaluatedProperties": unchecked,
+        },
+    )
+
+
+def _pattern_error(validator: Any, pattern: Any, value: Any, schema: Schema) -> Iterator[Any]:
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(value, str) and not _matches(pattern, value):
+        yield ValidationError(f"{shown(value)} does not match {shown(pattern)}")
+
+
+def _matches(pattern: Any, text: str) -> bool:
+    """Whether `text` has it somewhere; also when the engine does not know such a pattern."""
+    from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
+
+    try:
+        SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).validate_python(text)
+    except SchemaError:
+        return True
+    except ValidationError:
+        return False
+    return True

@@ -162,6 +162,22 @@ def test_a_schema_that_cannot_be_read_lets_its_server_decide(part: dict[str, Any
     assert by_schema({"value": 3}, schema) == {"value": 3}
 
 
+def test_a_pattern_is_checked_and_costs_no_more_than_its_text() -> None:
+    slow = {"type": "string", "pattern": "^(a+)+$"}
+    names = {"type": "object", "patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}
+    unevaluated = {"type": "object", "patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False}
+    schema = {"properties": {"text": slow, "names": names, "more": unevaluated, "ahead": {"pattern": "(?=b)"}}}
+    trap = "a" * 5_000 + "!"  # Python would not be done with it in this world's lifetime
+    with pytest.raises(ToolArgumentsInvalid, match=r"must be str \(matching"):
+        by_schema({"text": trap}, schema)
+    with pytest.raises(ToolArgumentsInvalid, match="does not match"):
+        by_schema({"inside": {"text": "b"}}, {"properties": {"inside": {"properties": {"text": slow}}}})
+    for fits in ({"text": "aaa"}, {"names": {trap: 1}}, {"more": {trap: 1}}, {"ahead": "a"}):
+        assert by_schema(fits, schema) == fits
+    with pytest.raises(ToolArgumentsInvalid, match="must be dict, but"):
+        by_schema({"inside": {"b": 1}}, {"properties": {"inside": {"type": "object", "additionalProperties": False}}})
+
+
 def test_nothing_is_fetched_for_a_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     def fetched(*_: Any, **__: Any) -> Any:
         raise AssertionError("a schema was fetched")
