@@ -248,4 +248,6 @@ def _result(answer: CallToolResult) -> Result:
                 texts.append(f"[{kind}, which cannot be shown]")
     if not texts and answer.structured_content is not None:
         texts.append(json.dumps(answer.structured_content, ensure_ascii=False))
+    if not texts and answer.is_error:
+        texts.append("The tool failed, and did not say why.")
     return bounded(Result("\n".join(texts), bundle, bool(answer.is_error)))

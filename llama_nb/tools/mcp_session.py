@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 CONNECT_S = 30.0
 _GOODBYE_S = 5.0
 _MAX_TOOLS = 1_000
+
+# A server that prints what it should not would else fill the cell with complaints: Python shows those of a library
+# that nobody listens to. Who has set up logging hears of them.
+logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 _open: set[Connection] = set()  # that nobody has closed
 
@@ -52,12 +57,13 @@ class Connection:
         found: list[MCPTool] = []
         cursor = None
         try:
-            while len(found) < _MAX_TOOLS:
-                page = await asyncio.wait_for(client.list_tools(cursor=cursor), CONNECT_S)
-                found += page.tools
-                cursor = page.next_cursor
-                if cursor is None:
-                    break
+            async with asyncio.timeout(CONNECT_S):  # of all pages: there may be no last one, and none with a tool
+                while len(found) < _MAX_TOOLS:
+                    page = await client.list_tools(cursor=cursor)
+                    found += page.tools
+                    cursor = page.next_cursor
+                    if cursor is None:
+                        break
         except Exception as error:
             await self.close()
             raise ServerGone(f"The MCP server `{self.name}` does not list its tools: {error_text(error)}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from llama_nb.tools import MCPTools, Tool, mcp_servers, mcp_session
 from tests.stacks import WAIT_S
 
 SERVER = Path(__file__).with_name("mcp_server.py")
+CARELESS = Path(__file__).with_name("careless_mcp_server.py")
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,21 @@ def test_a_server_that_does_not_start_says_why() -> None:
         tools.mcp(sys.executable, SERVER, "--broken")
     with pytest.raises(mcp_session.ServerGone, match="FileNotFoundError"):
         tools.mcp("no-such-command")
+
+
+def test_a_list_of_tools_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_session, "CONNECT_S", 5.0)
+    with pytest.raises(mcp_session.ServerGone, match="does not list its tools: TimeoutError"):
+        tools.mcp(sys.executable, CARELESS)
+
+
+def test_a_server_that_prints_what_it_should_not_disturbs_nobody(capfd: pytest.CaptureFixture[str], run: Any) -> None:
+    with tools.mcp(sys.executable, CARELESS, "--one-tool") as server:
+        failed = run(server[0])
+    assert failed.failed and failed.text == "The tool failed, and did not say why."
+    logged = logging.getLogger("mcp").handlers
+    assert any(isinstance(handler, logging.NullHandler) for handler in logged)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_options_that_do_not_fit_together_are_refused() -> None:
