@@ -21,12 +21,14 @@ import os
 import signal
 import struct
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import CodeType, ModuleType
 from typing import Any
 
 FILE_NAME = "<code>"
+MAX_SHOWN = 1_000_000  # characters of what a page may draw, each: the report has an end
 
 # linux/prctl.h, linux/sched.h, sys/mount.h, linux/landlock.h; the system calls have these numbers on every architecture
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
@@ -185,6 +187,7 @@ def _code_process(source: str, limits: dict[str, Any], report_fd: int, done: dic
         report.write(json.dumps(done) + "\n")
         report.flush()
         status = _run(source, report)
+    _wait_for_threads()
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -318,7 +321,7 @@ def _run(source: str, report: Any) -> int:
             value = evaluated(code, module.__dict__)
         shown = {} if value is None else _shown(value)
         shown |= _figures()
-        if shown:
+        if shown := _small_enough(shown):
             report.write(json.dumps(shown))
     except SystemExit as exit_:
         return _exit_code(exit_)
@@ -336,6 +339,21 @@ def evaluated(code: CodeType, names: dict[str, Any]) -> Any:
 
         value = asyncio.run(value)
     return value
+
+
+def _small_enough(shown: dict[str, str]) -> dict[str, str]:
+    """What of it the report has room for; of the rest it is printed that it was there."""
+    for kind, content in shown.items():
+        if len(content) > MAX_SHOWN:
+            sys.stdout.write(f"[{kind} of {len(content):,} characters is too large to show]\n")
+    return {kind: content for kind, content in shown.items() if len(content) <= MAX_SHOWN}
+
+
+def _wait_for_threads() -> None:
+    """As Python does at its end: what they still print is part of the output."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
 
 
 def _exit_code(exit_: SystemExit) -> int:

@@ -137,6 +137,20 @@ def test_tables_and_figures_are_shown(tool: Tool, run: Any) -> None:
     assert figure.text == "[a picture, shown to the user]"
 
 
+def test_what_is_too_large_to_show_is_named(tool: Tool, run: Any) -> None:
+    code = "class Large:\n    def _repr_html_(self): return 'x' * 6_000_000\n    def __repr__(self): return 'Large'\nLarge()"
+    shown = run(tool, code=code)
+    assert shown.text == "Large\n[text/html of 6,000,000 characters is too large to show]" and not shown.bundle
+
+
+def test_threads_that_it_started_are_waited_for(tool: Tool, run: Any) -> None:
+    begin = (
+        "import threading, time\nthreading.Thread(target=lambda: (time.sleep({}), print('late')), daemon={}).start()"
+    )
+    assert run(tool, code=begin.format(0.3, False)).text == "late"
+    assert run(tool, code=begin.format(600, True)).text == "The code ran and printed nothing."
+
+
 # --- What it is kept from ---------------------------------------------------------------------------------------------
 
 
