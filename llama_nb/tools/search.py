@@ -59,7 +59,10 @@ def brave_search(
 
     Raises:
         ConfigError: there is no key.
+        BadRequest: `top_k` is no number of results.
     """
+    if not isinstance(top_k, int) or top_k < 1:
+        raise BadRequest(f"top_k is {top_k!r}; give a whole number, 1 or more.")
     key = _key(api_key, "brave_search", "BRAVE_SEARCH_API_KEY")
     service = _Service(
         "Brave Search", _checked(base_url), "BRAVE_SEARCH_API_KEY", "header", "X-Subscription-Token", key

@@ -258,3 +258,9 @@ def test_a_key_or_an_address_that_cannot_be_is_refused(make: Callable[..., Tool]
         assert key not in str(refused.value)
     with pytest.raises(BadRequest, match="http"):
         make(KEY, base_url="file:///etc")
+
+
+@pytest.mark.parametrize("number", [0, -1, "3", None, 1.5])
+def test_a_number_of_results_that_is_none_is_refused(number: Any) -> None:
+    with pytest.raises(BadRequest, match="top_k"):
+        brave_search(KEY, top_k=number)
