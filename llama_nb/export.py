@@ -33,7 +33,7 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.approval import visible
-from llama_nb.errors import BadRequest, did_you_mean
+from llama_nb.errors import BadRequest, LlamaError, did_you_mean
 from llama_nb.history import turns_of
 from llama_nb.prompt_format.text import well_formed
 from llama_nb.reply import arguments_markdown, code_markdown, fenced, name_markdown
@@ -41,6 +41,10 @@ from llama_nb.safe_markdown import safe_markdown
 
 FORMAT, VERSION = "llama_nb conversation", 1
 CUT_OFF = "(unfinished)"
+
+
+class NotWritten(LlamaError, OSError):
+    """A file that cannot be written where it was to be."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def write(path: Path, said: Conversation, *, overwrite: bool = False) -> Path:
 
     Raises:
         BadRequest: an unknown suffix, or a file that is there already, without `overwrite`.
+        NotWritten: there is no such folder, or it takes no file.
     """
     text = _form(path, WRITERS)(said)
     if path.exists() and not overwrite:
@@ -64,6 +69,10 @@ def write(path: Path, said: Conversation, *, overwrite: bool = False) -> Path:
     try:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
         os.replace(unfinished, path)
+    except OSError as error:
+        raise NotWritten(
+            f"{path} cannot be written: {error.strerror or error}. Choose a folder that is there and may be written to."
+        ) from error
     finally:
         with suppress(OSError):
             unfinished.unlink()

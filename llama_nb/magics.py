@@ -6,6 +6,7 @@ means what it says, and wait in slices, so that ■ is instant; `--bg` alone ret
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -244,6 +245,7 @@ class LlamaMagics(Magics):
         chat.model = chat.stack.resolve(model)
 
     def _export(self, path: str) -> None:
+        path = os.path.expanduser(path)  # as a shell would
         self.chat.export(path)
         show_markdown(f"This conversation is now in `{cell_text(path)}`.")
 

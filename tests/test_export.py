@@ -237,8 +237,10 @@ def test_what_cannot_be_written_leaves_no_half_file(tmp_path: Path) -> None:
     )
     with pytest.raises(errors.BadRequest, match="JSON cannot carry"):
         chat.export(tmp_path / "talk.json")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError) as refused:
         held().export(tmp_path / "nowhere" / "talk.json")
+    assert isinstance(refused.value, errors.LlamaError)
+    assert str(refused.value).startswith(f"{tmp_path / 'nowhere' / 'talk.json'} cannot be written: No such file")
     assert os.listdir(tmp_path) == []
 
 

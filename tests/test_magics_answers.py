@@ -402,6 +402,11 @@ def test_export_writes_the_conversation(kernel: Kernel) -> None:
     assert kernel.value("ANSWER in open('talk.json').read()".replace("ANSWER", repr(ANSWER)))
     ran = kernel.run("%llama export talk.xyz")
     assert "Traceback" not in ran.error and ".json" in ran.error
+    ran = kernel.run("%llama export nowhere/talk.md")
+    assert "Traceback" not in ran.error and "nowhere/talk.md cannot be written" in ran.error
+    kernel.run("import os; os.environ['HOME'] = os.getcwd()")
+    kernel.run("%llama export ~/home.md")
+    assert kernel.value("os.path.exists('home.md')")
 
 
 # --- In the background --------------------------------------------------------------------------------------------------
