@@ -30,9 +30,9 @@ from llama_nb.apis.messages import (
 from llama_nb.approval import Approvals
 from llama_nb.engine.client import Status
 from llama_nb.errors import BadRequest, EngineError, LlamaError, ModelNotFound, did_you_mean
-from llama_nb.history import History, turns_of
+from llama_nb.history import History, all_messages, turns_of
 from llama_nb.question import OPTIONS as OPTIONS
-from llama_nb.question import Question, one_of, tool_format_of, understood
+from llama_nb.question import Question, count_of, message_of, one_of, tool_format_of, understood
 from llama_nb.reply import SLICE_S
 from llama_nb.reply import ChatEvent as ChatEvent
 from llama_nb.reply import Part as Part
@@ -102,9 +102,9 @@ class Chat:
     ) -> None:
         self.stack = stack or stacks.current()
         self.model = self.stack.resolve(model or os.environ.get("LLAMA_NB_MODEL"))
-        self.tools = list(tools)
+        self.tools = tools
         self.sampling_params = sampling_params or SamplingParams()
-        self.max_rounds = max_rounds
+        self.max_rounds = count_of("max_rounds", max_rounds, least=0)
         self.context = one_of("context", context, ("error", "drop_oldest"))
         self.tool_prompt_format = tool_format_of(tool_prompt_format)
         self.tool_choice = tool_choice
@@ -128,7 +128,7 @@ class Chat:
 
     @messages.setter
     def messages(self, messages: Iterable[Message]) -> None:
-        self._history.messages[:] = messages
+        self._history.messages[:] = all_messages(messages)
 
     @property
     def turns(self) -> list[list[Message]]:
@@ -382,7 +382,7 @@ class Chat:
         emit: Emit = lambda event: None,
         instead_of: UserMessage | None = None,
     ) -> Reply:
-        message = UserMessage(content=prompt) if isinstance(prompt, str) else prompt.model_copy(deep=True)
+        message = message_of(prompt)
         offered = by_name(self.tools)
         question = understood(message, options, self.sampling_params, offered, self.tool_choice, instead_of)
         if instead_of is not None:

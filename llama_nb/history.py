@@ -6,11 +6,14 @@ Knows messages; knows nothing of who answers.
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
-from llama_nb.apis.messages import Message, SystemMessage, UserMessage
+from llama_nb.apis.messages import CompletionMessage, Message, SystemMessage, ToolResponseMessage, UserMessage
+from llama_nb.errors import BadRequest
 
 Turn = list[Message]
+KINDS = (SystemMessage, UserMessage, CompletionMessage, ToolResponseMessage)
 
 
 class History:
@@ -62,6 +65,22 @@ class History:
         """Where the question stands; the end, when it no longer does."""
         places = (index for index, message in enumerate(self.messages) if message is question)
         return next(places, len(self.messages))
+
+
+def all_messages(given: Iterable[Any]) -> list[Message]:
+    """`given` as a list, when each of it is a message.
+
+    Raises:
+        BadRequest: one of them is none.
+    """
+    messages = list(given)
+    for index, message in enumerate(messages):
+        if not isinstance(message, KINDS):
+            raise BadRequest(
+                f"messages[{index}] is {message!r:.80}; give a UserMessage, CompletionMessage, ToolResponseMessage or "
+                "SystemMessage of llama_nb.apis.messages."
+            )
+    return messages
 
 
 def turns_of(messages: Sequence[Message]) -> list[Turn]:

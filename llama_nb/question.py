@@ -136,6 +136,13 @@ class Question:
     instead_of: UserMessage | None = None  # the question whose place it takes, with all that came after that
 
 
+def message_of(prompt: Any) -> UserMessage:
+    """A question as a message of its own, which nobody else holds."""
+    if isinstance(prompt, UserMessage):
+        return prompt.model_copy(deep=True)
+    return UserMessage(content=_text("The question", prompt))
+
+
 def understood(
     message: UserMessage,
     options: dict[str, Any],
@@ -175,7 +182,7 @@ def understood(
         form=form,
         tool_choice=choice,
         prefill=_text("prefill", given.get("prefill", "")),
-        n=_count("n", given.get("n", 1)),
+        n=count_of("n", given.get("n", 1)),
         instead_of=instead_of,
     )
 
@@ -184,7 +191,7 @@ def tool_choice_of(given: ToolChoice | str, tools: Collection[str]) -> ToolChoic
     """ "auto", "none" and "required", or the name of an offered tool."""
     if isinstance(given, ToolChoice):
         choice: ToolChoice | str = given
-    elif given in ToolChoice.__members__:
+    elif isinstance(given, str) and given in ToolChoice.__members__:
         choice = ToolChoice(given)
     elif isinstance(given, str) and given in tools:
         return given
@@ -223,7 +230,8 @@ def _text(name: str, given: Any) -> str:
     return given
 
 
-def _count(name: str, given: Any) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
-        raise BadRequest(f"{name} is {given!r}; give a whole number, 1 or more.")
+def count_of(name: str, given: Any, least: int = 1) -> int:
+    """`given`, when it is a number of things."""
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise BadRequest(f"{name} is {given!r}; give a whole number, {least} or more.")
     return given

@@ -171,6 +171,8 @@ def by_name(tools: Iterable[Any]) -> dict[str, Tool]:
     Raises:
         BadRequest: two tools of one name, or what is no tool.
     """
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Iterable):
+        raise BadRequest(f"tools is {tools!r:.80}; give a list of tools, also when there is only one.")
     made: dict[str, Tool] = {}
     for tool in map(as_tool, _one_by_one(tools)):
         name = tool_name_str(tool.definition.tool_name)

@@ -616,3 +616,11 @@ def test_an_option_that_cannot_be_meant_is_told_at_once(options: dict[str, Any],
         chat.start("hi", **options)
     assert chat.messages == []
     goes_on(chat, HELLO)
+
+
+@pytest.mark.parametrize("prompt", [None, 5, ["a"]])
+def test_a_question_that_is_no_text_is_told(prompt: Any) -> None:
+    chat = scripted_chat(HELLO)
+    with pytest.raises(errors.BadRequest, match="give a text"):
+        chat.ask(prompt)
+    assert chat.messages == []

@@ -306,6 +306,14 @@ def test_messages_can_be_replaced_as_a_whole() -> None:
     assert str(chat.ask("b")) == "four"
 
 
+def test_what_is_no_message_is_told_and_changes_nothing() -> None:
+    chat = talked()
+    before = list(chat.messages)
+    with pytest.raises(errors.BadRequest, match=r"messages\[1\] is \{'role'.*UserMessage"):
+        chat.messages = [before[0], {"role": "user", "content": "b"}]  # type: ignore[list-item]
+    assert chat.messages == before
+
+
 def test_a_stream_may_not_wait_for_itself() -> None:
     chat = written_chat("one")
     errors_seen: list[BaseException] = []
