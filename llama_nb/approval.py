@@ -21,6 +21,7 @@ from llama_nb.tools.events import Decision, ToolEvent
 
 APPROVAL_S = 600.0  # how long a call waits for a decision
 UNATTENDED_S = 15.0  # and how long when nobody is there who could decide: long enough for a page to be reloaded
+NO_STDIN = (EOFError, OSError, ValueError, NotImplementedError, RuntimeError)  # there is none, or it has ended
 LOOK_S = 0.1  # how often it is looked whether somebody is there
 
 NOBODY = (
@@ -196,7 +197,7 @@ def _asked(event: ToolEvent) -> tuple[Decision, str]:
     while True:
         try:
             answer, _, reason = input(question).strip().partition(" ")
-        except (EOFError, OSError, NotImplementedError, RuntimeError):  # there is no stdin, or it has ended
+        except NO_STDIN:
             return "deny", NOBODY
         match answer.lower().rstrip(",:;."):
             case "o" | "once":

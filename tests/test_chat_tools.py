@@ -560,7 +560,7 @@ def test_the_prompt_shows_what_cannot_be_seen(at_prompt: Any) -> None:
     assert "\x1b" not in asked[0]
 
 
-@pytest.mark.parametrize("missing", [EOFError, NotImplementedError, OSError("captured")])
+@pytest.mark.parametrize("missing", [EOFError, NotImplementedError, OSError("captured"), ValueError("closed file")])
 def test_without_a_prompt_it_is_denied_with_a_reason(at_prompt: Any, missing: Any) -> None:
     chat, called = asked_chat()
     at_prompt(missing)
@@ -810,6 +810,21 @@ def test_two_tools_of_one_name_are_told() -> None:
     assert len(written_chat("x", tools=[[one], "brave_search"]).tools) == 2, "a list, as of an MCP server"
 
 
+@pytest.mark.parametrize("given", ["brave_search", {"add": print}, print, None])
+def test_what_is_no_list_of_tools_is_told(given: Any) -> None:
+    with pytest.raises(errors.BadRequest, match="give a list of tools"):
+        written_chat("x", tools=given)
+    chat = written_chat("x")
+    with pytest.raises(errors.BadRequest, match="give a list of tools"):
+        chat.tools = given
+
+
+@pytest.mark.parametrize("given", [-1, None, "3", 1.5, True])
+def test_a_number_of_rounds_that_is_none_is_told(given: Any) -> None:
+    with pytest.raises(errors.BadRequest, match="max_rounds"):
+        written_chat("x", max_rounds=given)
+
+
 def test_a_forced_call_is_forced_once() -> None:
     get_weather, _ = weather_tool()
     chat = written_chat([ghent()], SUNNY, tools=[get_weather])
@@ -822,7 +837,7 @@ def test_a_forced_call_is_forced_once() -> None:
         assert choices == ([first, None] if first != "none" else ["none", "none"])
 
 
-@pytest.mark.parametrize("given", ["get_wether", 3, "requird"])
+@pytest.mark.parametrize("given", ["get_wether", 3, "requird", ["get_weather"]])
 def test_a_tool_choice_that_cannot_be_meant_is_told(given: Any) -> None:
     get_weather, _ = weather_tool()
     with pytest.raises(errors.BadRequest, match="tool_choice"):
