@@ -277,7 +277,7 @@ def _checked_name(function: Callable[..., Any], name: str | None) -> str:
     while isinstance(plain, functools.partial):
         plain = plain.func
     given = name if name is not None else getattr(plain, "__name__", type(plain).__name__)
-    if not given.isidentifier() or keyword.iskeyword(given):
+    if not isinstance(given, str) or not given.isidentifier() or keyword.iskeyword(given):
         raise BadRequest(
             f"A tool needs a name that Python could give a function, and `{given}` is none; "
             "choose one: `nb.tool(function, name='get_weather')`."

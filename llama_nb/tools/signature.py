@@ -11,9 +11,10 @@ import functools
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from llama_nb.apis.messages import ToolParamDefinition
 from llama_nb.errors import NotSupported
@@ -136,7 +137,7 @@ def parameters_of(function: Callable[..., Any], name: str, told: Documented) -> 
         _check_default(parameter, name)
         kind = _type_of(parameter, types, told)
         descriptions[parameter.name] = told.parameters.get(parameter.name) or _annotated_description(kind)
-        adapters[parameter.name] = _adapter(_spread(parameter, kind), name, parameter.name)
+        adapters[parameter.name] = _adapter(_spread(parameter, _at_once(kind)), name, parameter.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of defaults that JSON cannot hold
         schemas, shared = TypeAdapter.json_schemas([(key, "validation", each) for key, each in adapters.items()])
@@ -218,6 +219,16 @@ def _annotated_description(kind: Any) -> str:
         if isinstance(told, str):
             return told
     return ""
+
+
+def _at_once(kind: Any) -> Any:
+    """An `Iterable` as a list, which is one: pydantic would look at its items only when the function does."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return Union[tuple(map(_at_once, arguments))]  # noqa: UP007
+    if Iterable not in (kind, origin):
+        return kind
+    return list[arguments[0]] if arguments else list  # type: ignore[valid-type]
 
 
 def _spread(parameter: inspect.Parameter, kind: Any) -> Any:

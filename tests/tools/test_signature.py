@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union
@@ -281,6 +281,16 @@ def test_what_is_spread_cannot_stand_in_for_a_parameter_that_is_checked(run: Any
     )
 
 
+def test_what_can_be_gone_through_is_checked_before_the_function_does(run: Any) -> None:
+    def total(numbers: Iterable[int], more: Iterable[int] | None = None, rest: Iterable = ()) -> list[Any]:  # type: ignore[type-arg]
+        return [sum(numbers), more, rest]
+
+    assert run(total, numbers="[1, 2]", more=["3"], rest=["a"]).text == '[3, [3], ["a"]]'
+    for numbers in ("12", ["many"]):
+        refused = run(total, numbers=numbers)
+        assert refused.failed and refused.text.startswith("Argument `numbers` of `total`")
+
+
 def test_a_later_positional_argument_alone_is_a_clear_failure(run: Any) -> None:
     def gather(first: int = 1, second: int = 2, /) -> int:
         return first + second
@@ -389,8 +399,8 @@ def test_options_stand_in_the_decorator() -> None:
     assert tool(google, description="").definition.description is None
 
 
-@pytest.mark.parametrize("name", ["<lambda>", "get weather", "class", "", "a-b", "1a"])
-def test_a_name_that_no_call_could_hold_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["<lambda>", "get weather", "class", "", "a-b", "1a", 5])
+def test_a_name_that_no_call_could_hold_is_refused(name: Any) -> None:
     with pytest.raises(BadRequest, match="needs a name"):
         tool(google, name=name)
 
