@@ -12,6 +12,8 @@ from random import Random
 
 from llama_nb.demo import words
 
+DATA = Path(__file__).parent / "data"
+
 # They hold a request together, or follow a value that is not theirs.
 _NOT_IN_VALUES = frozenset(
     """a an the and or of in on at to for from with by as is are was were be been it its this that these those my your
@@ -27,7 +29,8 @@ _NOT_IN_VALUES = frozenset(
 @cache
 def vocabulary() -> tuple[str, ...]:
     """All words of the data files and of `words`, each once."""
-    texts = [path.read_text("utf-8") for path in sorted((Path(__file__).parent / "data").glob("*.txt"))]
+    lines = [line for path in sorted(DATA.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
+    texts = [line for line in lines if not line.startswith(("* ", "~ "))]  # keys are no words
     texts.append(Path(words.__file__).read_text("utf-8"))
     found = {word.lower() for text in texts for word in re.findall(r"(?<![\w{])[A-Za-z]{3,12}(?![\w}'’])", text)}
     return tuple(sorted(found - _NOT_IN_VALUES))
@@ -42,7 +45,7 @@ def value(rng: Random, kind: str, simple: bool) -> str:
     """A value in the place of a usual one of its kind. `simple`: words only, for it stands amid a sentence."""
     if kind in _SHAPED:
         return rng.choice(_SHAPED[kind])(rng)
-    if simple or kind in _NAMES or rng.random() < 0.45:
+    if simple or kind in _NAMES or rng.random() < 0.7:
         return _plain(rng)
     return rng.choice(_ANY)(rng)
 

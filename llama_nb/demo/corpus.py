@@ -170,7 +170,7 @@ class Conversation:
             self.tools = [ToolDefinition(tool_name=tool) for tool in self.searches]
         if not self.searches or rng.random() < 0.4:
             self.format = rng.choices((ToolPromptFormat.json, ToolPromptFormat.function_tag), (57, 43))[0]
-            self.offers = tooltalk.offers(rng, typed_strings=self.format is ToolPromptFormat.function_tag)
+            self.offers = tooltalk.offers(rng)
             if self.searches:
                 self.offers = self.offers[:2]
             self.tools += [one.definition for one in self.offers]
@@ -178,13 +178,15 @@ class Conversation:
             self._system()
         for turn in range(rng.choices((1, 2, 3, 4), (46, 28, 16, 10))[0]):
             kind = rng.random()
-            if kind < (0.66 if turn == 0 else 0.58):
+            if kind < (0.62 if turn == 0 else 0.52):
                 self._call()
-            elif kind < 0.79:
+            elif kind < 0.73:
                 self._unfitting()
-            elif kind < 0.87:
+            elif kind < 0.81:
                 self._state()
-            elif kind < 0.91:
+            elif kind < 0.90:
+                self._say(_of_topic(rng, rng.choice(SMALL_TALK)))
+            elif kind < 0.93:
                 self._about_tools()
             else:
                 self._plain_turn()
@@ -239,8 +241,8 @@ class Conversation:
             self._say(_of_topic(rng, rng.choice(ABOUT_LLAMA_NB)))
         elif kind < 0.60:
             self._say(_of_topic(rng, rng.choice(SMALL_TALK)))
-        elif kind < 0.71 and self._is_beyond_tools():
-            self._say(Turn(*general.question(rng)))
+        elif kind < 0.71 and not self._may_be_served():
+            self._say(Turn(*general.question(rng, self._is_beyond_tools())))
         elif kind < 0.80:
             self._say(Turn(*showing.something(rng)))
         elif kind < 0.92:
@@ -296,11 +298,7 @@ class Conversation:
     def _state(self) -> None:
         """Something is said, and nothing wanted."""
         rng = self.rng
-        if rng.random() < 0.15:
-            said = words.typed(rng, values.fill(rng, rng.choice(_STATEMENTS)))
-        else:
-            said = statements.statement(rng)
-        self._say(Turn(said, NOTED))
+        self._say(Turn(statements.statement(rng), NOTED))
 
     def _look_back(self, last: Turn) -> None:
         rng = self.rng
@@ -317,13 +315,16 @@ class Conversation:
 
     # Tools
 
+    def _may_be_served(self) -> bool:
+        return bool(self.searches) or any(one.family.serves_any for one in self.offers)
+
     def _is_beyond_tools(self) -> bool:
-        """Whether a general question would be beyond what is offered."""
-        return not self.searches and not any(one.family.theme in _TELLING for one in self.offers)
+        """Whether any question of what and who is beyond what is offered."""
+        return not any(one.family.results and one.family.theme for one in self.offers)
 
     def _unfitting(self) -> None:
         """A request that no tool here serves."""
-        if self.searches or any(one.family.serves_any for one in self.offers):
+        if self._may_be_served():
             self._plain_turn()
             return
         other = tooltalk.other_than(self.rng, self.offers)
@@ -435,19 +436,6 @@ _SEARCHES = (
     [BuiltinTool.brave_search, BuiltinTool.wolfram_alpha],
     [BuiltinTool.brave_search, BuiltinTool.wolfram_alpha],
 )
-_TELLING = ("knowledge", "mathematics", "text", "food", "travel", "media", "development", "people", "messages", "files", "health", "money", "time", "shopping")
-_STATEMENTS = (
-    "I love {genre} music|{dish} is my favourite|the weather was nice yesterday|{city} is a beautiful city|"
-    "I have been to {city}|I don't like {dish}|my {device} is old|I bought {item} yesterday|I watched {film} yesterday|"
-    "I have read {book}|{person} is very nice|it rained all day|my meeting was boring|I hate mondays|"
-    "I was in {city} last year|the {room} is my favourite room|I play {sport} every week|my {animal} is asleep|"
-    "{team} played well yesterday|I speak {language}|we had {dish} for lunch|I had a long day|my flight was late|"
-    "my phone is from {company}|{artist} is a great singer|I just came back from {country}|the traffic was terrible|"
-    "I forgot my umbrella yesterday|my alarm did not ring this morning|the dollar is weak these days|"
-    "I like {animal}s|it is very hot today|I am tired|I have a new {product}|{company} is a big company|"
-    "my {plant} is doing well|I slept well|I got an email from {person}|the train was late again|I have to work late|"
-    "that tool is useful|tools are great|this is a test of the tools|I wrote those tools myself|I am just looking around"
-).split("|")
 
 
 def _of_topic(rng: Random, topic: Topic) -> Turn:

@@ -1,5 +1,7 @@
 """The tools that people know, read from `data/tools_*.txt`: what they are for, and the ways to ask for it.
 
+`data/asks_*.txt` holds further ways to ask for them: a line `* key`, and lines `! ? = -` below it.
+
 A family is written as lines, the first character telling which:
 
     * key [any]     a new family; of one key only one tool is offered. `any` serves whatever is asked
@@ -11,6 +13,9 @@ A family is written as lines, the first character telling which:
     r text|text     results; `{kind}` stands for a value
     t text          the answer, with the values and the result `{r}`
     m asks : text   requests that lack a value, and the question back
+    ~ keys          families that are never offered beside this one: a request could be meant for either
+
+Families of one theme (`## theme`) of a file are often offered together.
 """
 
 from __future__ import annotations
@@ -40,6 +45,7 @@ class Family(NamedTuple):
     answer: str = "Done."
     missing: tuple[str, str] | None = None
     serves_any: bool = False
+    rivals: frozenset[str] = frozenset()
 
 
 @cache
@@ -51,10 +57,24 @@ def families() -> tuple[Family, ...]:
             if line.startswith(("##", "* ")):
                 if lines:
                     found.append(_family(theme, lines))
-                theme, lines = (line[3:], []) if line.startswith("##") else (theme, [line])
+                theme, lines = (f"{path.stem}: {line[3:]}", []) if line.startswith("##") else (theme, [line])
             elif line:
                 lines.append(line)
-    return tuple(found)
+    more = _further_asks()
+    return tuple(family._replace(asks=family.asks + tuple(more.get(family.key, ()))) for family in found)
+
+
+def _further_asks() -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for path in sorted(DATA.glob("asks_*.txt")):
+        key = ""
+        for line in filter(None, path.read_text("utf-8").splitlines()):
+            mark, _, text = line.partition(" ")
+            if mark == "*":
+                key = text
+            else:
+                found.setdefault(key, []).append((mark, text))
+    return found
 
 
 def _family(theme: str, lines: list[str]) -> Family:
@@ -66,7 +86,7 @@ def _family(theme: str, lines: list[str]) -> Family:
         if mark in ("p", "p?"):
             parameters.append(_parameter(text, mark == "p"))
         elif mark in ("!", "?", "=", "-"):
-            asks.append((mark, text.replace("''", "'")))
+            asks.append((mark, text))
         else:
             rest[mark] = text
     key, _, flag = rest["*"].partition(" ")
@@ -82,6 +102,7 @@ def _family(theme: str, lines: list[str]) -> Family:
         answer=rest.get("t", "Done."),
         missing=(requests, back) if back else None,
         serves_any=flag == "any",
+        rivals=frozenset(rest.get("~", "").split()),
     )
 
 

@@ -5,9 +5,11 @@ The width is the point: whatever is neither about llama_nb nor small talk must l
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from random import Random
 
-from llama_nb.demo import words
+from llama_nb.demo import values, words
 
 TOO_SMALL = (
     "I am too small to know that: I know llama_nb and little else. For general questions use your own Llama "
@@ -214,10 +216,18 @@ def _place(rng: Random) -> str:
     return rng.choice(_PLACES) if rng.random() < 0.4 else words.city(rng)
 
 
-def question(rng: Random) -> tuple[str, str, str]:
-    """A general question, the answer, and a shorter answer."""
+@cache
+def _written() -> tuple[str, ...]:
+    return tuple((Path(__file__).parent / "data" / "unserved.txt").read_text("utf-8").splitlines())
+
+
+def question(rng: Random, of_anything: bool = True) -> tuple[str, str, str]:
+    """A general question, the answer, and a shorter answer; `of_anything`: also such as a tool might serve."""
     kind = rng.random()
-    if kind < 0.70:
+    if kind < 0.40 or not of_anything:
+        ask = values.fill(rng, words.say(rng, rng.choice(_written())))
+        return words.typed(rng, ask), TOO_SMALL, TOO_SMALL_BRIEF
+    if kind < 0.82:
         return _ask(rng, _QUESTIONS), TOO_SMALL, TOO_SMALL_BRIEF
     return _ask(rng, _WRITING), CANNOT_WRITE, TOO_SMALL_BRIEF
 

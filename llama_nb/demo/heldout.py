@@ -69,7 +69,7 @@ _ABOUT_LLAMA_NB = tuple(
         ("I want the 8B model to answer this one question", "%llama -m|%llama use"),
         ("tell me the names of all installed models", "%llama list"),
         ("In which directory is llama_nb.yaml expected?", "beside the notebook"),
-        ("We have a vLLM box at work, can it serve the answers?", "openai_compatible"),
+        ("We have a vLLM box at work, can it serve the answers?", "not among them yet|not supported yet"),
         ("oh no it rambles, how do I end this?", "Stop", "%llama stop"),
         ("does pressing stop throw the beginning away?", "kept"),
         ("will long generations lock up my kernel?", "kernel"),

@@ -12,7 +12,9 @@ import json
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from llama_models.llama3.tokenizer import Tokenizer
 
 LEARN = 0x8000
+DIALOGS_AT_ONCE = 4000  # for one of the processes that share the work
 VALIDATION_SEED_STEP = 1_000_003  # far from the seeds that people choose
 
 
@@ -37,11 +40,10 @@ def prepare(
     tokens = vocabulary.train(texts, base_tokens, with_space=base_tokens // 3)
     vocabulary.write(tokens, folder / "tokenizer.model")
     tokenizer = load_tokenizer(folder)
-    encode = TargetEncoder(tokenizer)
-    counts = {}
-    for name, its_seed, count in (("train", seed, dialogs), ("validation", seed + VALIDATION_SEED_STEP, validation)):
-        encoded = (ids for turns in rendered(its_seed, count) if len(ids := encode(turns)) <= longest)
-        counts[name] = _write(folder / f"{name}.bin", encoded)
+    counts = {
+        "train": _write(folder, "train", seed, dialogs, longest),
+        "validation": _write(folder, "validation", seed + VALIDATION_SEED_STEP, validation, longest),
+    }
     metadata: dict[str, object] = {
         "seed": seed,
         "dialogs": dialogs,
@@ -54,11 +56,9 @@ def prepare(
     return metadata
 
 
-def rendered(seed: int, count: int) -> Iterator[list[Turn]]:
-    for dialog in corpus.dialogs(seed, count):
-        yield render(
-            dialog.messages, dialog.tools, today=dialog.today, tool_prompt_format=dialog.tool_prompt_format
-        )
+def rendered(seed: int, count: int, start: int = 0) -> Iterator[list[Turn]]:
+    for dialog in corpus.dialogs(seed, count, start):
+        yield render(dialog.messages, dialog.tools, today=dialog.today, tool_prompt_format=dialog.tool_prompt_format)
 
 
 class TargetEncoder:
@@ -81,14 +81,34 @@ class TargetEncoder:
         return (*header, *(token | LEARN for token in ids[len(header) :]))
 
 
-def _write(path: Path, encoded: Iterable[list[int]]) -> int:
+def _write(folder: Path, name: str, seed: int, count: int, longest: int) -> int:
+    """Writes the tokens of dialogs number 0 to `count`, and gives how many tokens there are."""
+    parts = [
+        (folder, seed, start, min(DIALOGS_AT_ONCE, count - start), longest)
+        for start in range(0, count, DIALOGS_AT_ONCE)
+    ]
+    with (folder / f"{name}.bin").open("wb") as file:
+        if len(parts) == 1:
+            return file.write(_encoded(*parts[0])) // 2
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            return sum(file.write(part) for part in pool.map(_encoded, *zip(*parts, strict=True))) // 2
+
+
+def _encoded(folder: Path, seed: int, start: int, count: int, longest: int) -> bytes:
+    encode = _encoder(folder)
     tokens = array("H")
-    for ids in encoded:
-        tokens.extend(ids)
+    for turns in rendered(seed, count, start):
+        ids = encode(turns)
+        if len(ids) <= longest:
+            tokens.extend(ids)
     if sys.byteorder == "big":
         tokens.byteswap()
-    path.write_bytes(tokens.tobytes())
-    return len(tokens)
+    return tokens.tobytes()
+
+
+@lru_cache(maxsize=1)
+def _encoder(folder: Path) -> TargetEncoder:
+    return TargetEncoder(load_tokenizer(folder))
 
 
 def _sha256(path: Path) -> str:

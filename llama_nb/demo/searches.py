@@ -26,7 +26,13 @@ _LOOK_UP = (
     "search the internet for @|can you search for @?|please search for @|could you look up @?|do a web search for @|"
     "I want to read about @|please look up @|use brave search for @|search online for @|find out about @|"
     "can you google @ for me?|web search: @|search: @|run a search for @|brave_search @|find me something about @|"
-    "what can you find about @?|what does the internet say about @?|look online for @|check the web for @"
+    "what can you find about @?|what does the internet say about @?|look online for @|check the web for @|look @ up on "
+    "the web|look up @ on the internet|find @ on the web|search @ online|google for @ please|use the web to find @|see "
+    "what the web has on @|I need to read up on @|is there anything online about @?|any web pages about @?|web: @|"
+    "do an internet search for @|do a quick search for @|start a search for @|find web pages about @|hit the web for @|"
+    "I'd like some search results for @|give me search results for @|show me what the internet knows about @|@ - please "
+    "search the web for it|@, can you google that?|have a look on the internet for @|dig up something on @|what is there "
+    "on the net about @?|try a web search: @|could you look on the web for @?|go online and find @|browse for @"
 ).split("|")
 _NEWEST = (
     "latest news about {topic}|price of {product}|price of gold|cheapest flights to {city}|weather in {city}|"
@@ -49,7 +55,9 @@ _QUESTIONS = (
 _CALCULATE = (
     "what is @?|calculate @|compute @|what's @?|how much is @?|@|@ = ?|work out @|use wolfram alpha for @|"
     "ask wolfram alpha: @|can you calculate @?|please compute @|evaluate @|determine @|tell me @|find @|I need @|"
-    "what is the value of @?|wolfram: @|could you work out @ for me?|please calculate @"
+    "what is the value of @?|wolfram: @|could you work out @ for me?|please calculate @|let wolfram alpha work out @|"
+    "wolfram alpha, please: @|send @ to wolfram alpha|I want wolfram alpha to tell me @|give wolfram this: @|"
+    "what does wolfram alpha say about @?|get @ from wolfram alpha|look up @ with wolfram alpha"
 ).split("|")
 _MATHEMATICAL = (
     "the derivative of {curve}|the integral of {curve}|the square root of {large}|the roots of {curve}|"
@@ -58,7 +66,18 @@ _MATHEMATICAL = (
     "the mass of the earth|the distance from the earth to the moon|the boiling point of water|the speed of light|"
     "{measure} miles in kilometers|{measure} pounds in kilograms|the area of a circle with radius {count}"
 ).split("|")
-_SOLVE = "solve @|please solve @|can you solve @?|help me solve @|solve the equation @|solve this equation: @".split("|")
+_TO_DO = (
+    "integrate {curve}|differentiate {curve}|simplify {curve}|factor {curve}|plot {curve}|expand ({curve})^2|"
+    "solve {curve} = {count}|evaluate {curve} at x = {small}|minimize {curve}|convert {measure} miles to kilometers|"
+    "factor {large}|find the roots of {curve}|derive {curve}|sum of 1/n^2"
+).split("|")
+_DO = (
+    "ask wolfram alpha to @|use wolfram alpha to @|@ with wolfram alpha|wolfram alpha: @|@|please @|can you @?|"
+    "let wolfram @|have wolfram alpha @|tell wolfram alpha to @|wolfram: @|ask wolfram alpha: @|I want you to @"
+).split("|")
+_SOLVE = "solve @|please solve @|can you solve @?|help me solve @|solve the equation @|solve this equation: @".split(
+    "|"
+)
 
 
 def search(rng: Random, offered: list[BuiltinTool]) -> Search:
@@ -83,7 +102,7 @@ def _looked_up(rng: Random) -> Search:
     return Search(ask, BuiltinTool.brave_search, query, result)
 
 
-_PUBLIC = ("weather", "time", "travel", "money", "knowledge", "food", "shopping", "media", "people")
+_PUBLIC = ("tools_world: weather", "tools_world: travel", "tools_world: money", "tools_world: knowledge", "tools_life: media")
 
 
 def _of_family(rng: Random) -> str:
@@ -109,10 +128,15 @@ def _calculated(rng: Random) -> Search:
     elif kind < 0.8:
         query = values.fill(rng, rng.choice(_MATHEMATICAL).replace("{curve}", rng.choice(_CURVES)))
         ask = _asked(rng, rng.choice(_CALCULATE), query)
+    elif kind < 0.92:
+        query = values.fill(rng, rng.choice(_TO_DO).replace("{curve}", rng.choice(_CURVES)))
+        ask = _asked(rng, rng.choice(_DO), query)
     else:
         equation = f"{rng.choice(_CURVES)} = {words.number(rng)}"
         query, ask = f"solve {equation}", _asked(rng, rng.choice(_SOLVE), equation)
-    return Search(ask, BuiltinTool.wolfram_alpha, query, values.fill(rng, rng.choice(("{amount}", "x = {count}", "{large}"))))
+    return Search(
+        ask, BuiltinTool.wolfram_alpha, query, values.fill(rng, rng.choice(("{amount}", "x = {count}", "{large}")))
+    )
 
 
 _CURVES = (
@@ -123,4 +147,5 @@ _CURVES = (
 
 def _asked(rng: Random, template: str, query: str) -> str:
     text = words.typed(rng, template.replace("@", "{0}"), closers=("", "?", "."))
-    return text.replace("{0}", query)
+    quoted = rng.choice(('"{}"', "'{}'", '"{}"')) if rng.random() < 0.14 and not set("\"'") & set(query) else "{}"
+    return text.replace("{0}", quoted.format(query))

@@ -1,10 +1,14 @@
-"""What people say without wanting anything done, of words in any company."""
+"""What people say without wanting anything done: as in `data/statements.txt`, or of words in any company."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from random import Random
 
 from llama_nb.demo import copied, values, words
+
+_CLOSERS = ("!", " :)", ".", ", you know", "...")
 
 _WHO = "I|we|my brother|my sister|my boss|my neighbour|she|he|they|my friend|our team|my mother|{person}|my colleague|the kids".split("|")
 _DID = (
@@ -21,11 +25,21 @@ _WHEN = (
 _LIKED = "great|terrible|fine|boring|too expensive|wonderful|strange|nice|overrated|beautiful|too loud|just right|lovely".split("|")
 
 
+@cache
+def _written() -> tuple[str, ...]:
+    return tuple((Path(__file__).parent / "data" / "statements.txt").read_text("utf-8").splitlines())
+
+
 def statement(rng: Random) -> str:
+    text = rng.choice(_written()) if rng.random() < 0.6 else _made_up(rng)
+    return words.typed(rng, values.fill(rng, words.say(rng, text)), closers=_CLOSERS)
+
+
+def _made_up(rng: Random) -> str:
     one, two, three = copied.some(rng, 3)
     who, when, liked, feel = rng.choice(_WHO), rng.choice(_WHEN), rng.choice(_LIKED), rng.choice(_FEEL)
     thing = rng.choice((one, f"{one} {two}", f"{rng.choice(words.ADJECTIVES)} {one}", words.word(rng)))
-    text = rng.choice(
+    return rng.choice(
         (
             f"{who} {rng.choice(_DID)} (the|a|that|my|our|some) {thing} {when}",
             f"{who} {rng.choice(_DID)} (the|a|that|my|our|some) {thing} {when}",
@@ -40,4 +54,3 @@ def statement(rng: Random) -> str:
             f"my {thing} (is called {{person}}|comes from {{city}}|is {{small}} years old|has {{small}} {three})",
         )
     )
-    return words.typed(rng, values.fill(rng, words.say(rng, text)), closers=("!", " :)", ".", ", you know", "..."))

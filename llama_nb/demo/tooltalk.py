@@ -1,14 +1,15 @@
 """Tools as a prompt offers them, requests for them, the calls that are due, and what their results become.
 
 A family (`families`, `inventions`) becomes an offer: one name and description of many, some of its parameters. A
-request is a way to ask, as people word orders and questions, with values that are copied into the call. A value of
-bare digits becomes a number, but where the prompt says that it is a string.
+request is a way to ask, as people word orders and questions, with values that are copied into the call. A value has the
+type of its parameter, also where the prompt does not tell it: a call that is begun is held to that type.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -52,7 +53,6 @@ class Offer(NamedTuple):
     definition: ToolDefinition
     family: Family
     arguments: tuple[Argument, ...]
-    typed_strings: bool  # whether the prompt shows types, so that digits can be a string
 
     @property
     def name(self) -> str:
@@ -78,9 +78,9 @@ _UNUSED = (
 
 def some_family(rng: Random) -> Family:
     kind = rng.random()
-    if kind < 0.60:
+    if kind < 0.84:
         return rng.choice(families())
-    if kind < 0.70:
+    if kind < 0.88:
         return _known()[rng.choices([key for key, _ in _FAVOURITES], [share for _, share in _FAVOURITES])[0]]
     return invention(rng)
 
@@ -89,25 +89,31 @@ def _known() -> dict[str, Family]:
     return {family.key: family for family in families()}
 
 
-def offers(rng: Random, typed_strings: bool) -> list[Offer]:
-    """One to four tools that differ in name and in what they are for; often some of one theme."""
-    wanted = rng.choices((1, 2, 3, 4), (38, 28, 20, 14))[0]
-    chosen = siblings(rng) if rng.random() < 0.22 else [some_family(rng)]
+def offers(rng: Random) -> list[Offer]:
+    """One to five tools that differ in name and in what they are for; often some of one theme."""
+    wanted = rng.choices((1, 2, 3, 4, 5), (25, 33, 22, 14, 6))[0]
+    chosen = siblings(rng) if rng.random() < 0.1 else [some_family(rng)]
     wanted = max(wanted, len(chosen))
+    near = _of_theme(chosen[0].theme)
+    among_its_own = rng.choice((0.0, 0.4, 0.9))
     for _ in range(20):
         if len(chosen) == wanted:
             break
-        near = [family for family in families() if family.theme == chosen[0].theme] if chosen[0].theme else []
-        one = rng.choice(near) if near and rng.random() < 0.3 else some_family(rng)
+        one = rng.choice(near) if near and rng.random() < among_its_own else some_family(rng)
         if not clashing(one, chosen):
             chosen.append(one)
     rng.shuffle(chosen)
     found: list[Offer] = []
     for family in chosen:
-        one_offer = offer(rng, family, typed_strings)
+        one_offer = offer(rng, family)
         if one_offer.name not in [other.name for other in found]:
             found.append(one_offer)
     return found
+
+
+@cache
+def _of_theme(theme: str) -> tuple[Family, ...]:
+    return tuple(family for family in families() if theme and family.theme == theme)
 
 
 _ALIKE = (
@@ -139,6 +145,8 @@ def clashing(one: Family, others: list[Family]) -> bool:
     for other in others:
         if one.key == other.key or other.key in _NEIGHBOURS.get(one.key, ()):
             return True
+        if one.key in other.rivals or other.key in one.rivals or not set(one.names).isdisjoint(other.names):
+            return True
         if one.serves_any and other.serves_any:
             return True
         if not one.theme and not other.theme and set(one.key.split()) & set(other.key.split()):
@@ -146,7 +154,7 @@ def clashing(one: Family, others: list[Family]) -> bool:
     return False
 
 
-def offer(rng: Random, family: Family, typed_strings: bool) -> Offer:
+def offer(rng: Random, family: Family) -> Offer:
     style = _STYLES[rng.choices(("snake", "camel", "pascal", "kebab", "dotted"), (80, 11, 3, 3, 3))[0]]
     described = rng.random() < 0.9
     invented = described and rng.random() < 0.07
@@ -172,13 +180,13 @@ def offer(rng: Random, family: Family, typed_strings: bool) -> Offer:
                 param_type=kind, description=rng.choice(texts.split("|")), required=False
             )
     if len({argument.place for argument in arguments} & _required(family)) < len(_required(family)):
-        return offer(rng, family, typed_strings)  # two required ones got the same name
+        return offer(rng, family)  # two required ones got the same name
     definition = ToolDefinition(
         tool_name=style(name),
         description=_varied(rng, rng.choice(family.descriptions)) if described else "",
         parameters=parameters,
     )
-    return Offer(definition, family, tuple(arguments), typed_strings)
+    return Offer(definition, family, tuple(arguments))
 
 
 def _required(family: Family) -> set[int]:
@@ -268,7 +276,7 @@ def use(rng: Random, one: Offer, avoid: tuple[str, ...] = ()) -> Use:
             text = text.lower()
         typed[argument.place] = text
         spoken[argument.place] = _spoken(rng, argument, text, template)
-        arguments[argument.key] = due(argument, text, one.typed_strings)
+        arguments[argument.key] = due(argument, text)
     ask = _PLACE.sub(lambda match: spoken[int(match[1])], _manner(rng, template, one))
     for said in arguments.values():
         if isinstance(said, str) and (said not in ask or said != said.strip()):
@@ -276,7 +284,7 @@ def use(rng: Random, one: Offer, avoid: tuple[str, ...] = ()) -> Use:
     return Use(ask, arguments, typed)
 
 
-SURPRISING = 0.43  # share of the requests whose values are words that nobody expects there
+SURPRISING = 0.3  # share of the requests whose values are words that nobody expects there
 
 
 def _value(rng: Random, argument: Argument, template: str, surprising: bool) -> str:
@@ -301,18 +309,18 @@ def again(rng: Random, one: Offer, last: Use) -> Use | None:
     if argument.kind in ("city", "country") and rng.random() < 0.4:
         template = template.replace("{0}", "in {0}")
     ask = words.typed(rng, words.say(rng, template), closers=("?",)).replace("{0}", text)
-    return Use(ask, {argument.key: due(argument, text, one.typed_strings)}, {argument.place: text})
+    return Use(ask, {argument.key: due(argument, text)}, {argument.place: text})
 
 
-def due(argument: Argument, text: str, typed_strings: bool) -> Any:
+def due(argument: Argument, text: str) -> Any:
     """The value in the call of what was typed.
 
-    >>> due(Argument("count", "count", "int", True, 0), "12", True)
-    12
+    >>> due(Argument("count", "count", "int", True, 0), "12"), due(Argument("id", "id", "str", True, 0), "12")
+    (12, '12')
     """
     if argument.kind.startswith("bool("):
         return text == values.options(argument.kind)[0]
-    if typed_strings and argument.type == "str":
+    if argument.type == "str":
         return text
     if text.isdecimal() and text.isascii() and (text == "0" or text[0] != "0"):
         return int(text)
@@ -447,32 +455,35 @@ def two_values(rng: Random, one: Offer) -> Two | None:
     then = values.value(rng, argument.kind)
     if asked.ask.count(text) != 1 or then == text or '"' in asked.ask or "'" in asked.ask:
         return None
-    later = Use("", {argument.key: due(argument, then, one.typed_strings)}, {argument.place: then})
+    later = Use("", {argument.key: due(argument, then)}, {argument.place: then})
     return Two(asked.ask.replace(text, f"{text}{rng.choice((' and ', ' and ', ' and then '))}{then}"), (asked, later))
 
 
 def some_offer(rng: Random) -> Offer:
     """A tool whose requests want something done or told."""
-    return offer(rng, rng.choice([family for family in families() if family.key not in _TALKED_OF]), False)
+    return offer(rng, rng.choice([family for family in families() if family.key not in _TALKED_OF]))
 
 
 _TALKED_OF = ("calculator", "add", "subtract", "multiply", "divide", "power", "root", "dictionary", "wiki", "person", "ask", "search", "poem")
 
 
 def other_than(rng: Random, offered: list[Offer]) -> Offer:
-    """A tool that is not offered, nor one that would do as well."""
+    """A tool that is not offered, nor one that would do as well; often one that people have beside them."""
     there = [one.family for one in offered]
+    near = [family for one in there for family in _of_theme(one.theme) if not clashing(family, there)]
+    if near and rng.random() < 0.3:
+        return offer(rng, rng.choice(near))
     invented = [family for family in there if not family.theme]
     if len(invented) == len(there) and rng.random() < 0.5:
         missed = near_miss(rng, rng.choice(invented))
         if not {missed.key} & {family.key for family in there} and not any(
             missed.key.rpartition(" ")[0] in f"{family.names} {family.descriptions}".lower() for family in there
         ):
-            return offer(rng, missed, False)
+            return offer(rng, missed)
     while True:
         family = some_family(rng)
         if not family.serves_any and not clashing(family, there):
-            return offer(rng, family, False)
+            return offer(rng, family)
 
 
 # What comes of it ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Prepared tokens → weights. Needs torch and the engine's model, nothing else of llama_nb.
 
-A dialog starts at position 0 and is padded on the right; only the marked tokens are learned. Matrices are trained by
+A dialog starts at position 0 and is padded on the right. The marked tokens are learned, and, counting less, the rest:
+what people ask in view of which tools tells what the words mean. Matrices are trained by
 Muon (momentum, orthogonalized), embeddings and norms by AdamW; the learning rate is constant, then falls to zero.
 """
 
@@ -20,6 +21,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +32,7 @@ from llama_nb.engine.model import ModelArgs, Transformer, rotary_frequencies
 log = logging.getLogger("llama_nb")
 
 LEARN = 0x8000  # see prepare.py
-IGNORE = -100
+PAD = 0  # the id of a byte that no text holds
 WIDTH_STEP = 64  # tokens; few different shapes, so that a GPU can keep what it does for each
 CPU_THREADS = 2  # their number decides the order of sums, and so the last bits of the weights
 
@@ -86,7 +88,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to learn. `batch_tokens` counts padding too.
+    """How long and how fast to learn. `batch_tokens` counts padding too; `heard` is how much all that others say counts.
 
     The first `copying_steps`, and later one step in `copying_every`, read spans of random tokens to be repeated, so
     that the circuit that copies is kept while the answers are learned by heart.
@@ -101,6 +103,7 @@ class Plan:
     check_every: int = 200
     copying_steps: int = 20
     copying_every: int = 10
+    heard: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -145,13 +148,13 @@ def train(
     model.to(device)
     learn = Learner(model, plan, torch.device(device))
     chance = torch.Generator().manual_seed(seed)
-    batches = with_copying(endless_batches(dialogs, plan.batch_tokens, chance), bos, plan, chance)
+    batches = with_copying(endless_batches(dialogs, plan, chance), bos, plan, chance)
     started, tokens, lowest = time.monotonic(), 0, math.inf
     smooth = torch.zeros((), device=device)
     for step in range(1, plan.steps + 1):
-        ids, targets = next(batches)
-        loss = learn(ids, targets, share_of_rate(step, plan))
-        tokens += ids.numel()
+        batch = next(batches)
+        loss = learn(batch, share_of_rate(step, plan))
+        tokens += batch.ids.numel()
         smooth = torch.lerp(smooth, loss, 1 / min(step, 20))
         if step % 20 == 0:
             report(Progress(step, plan.steps, float(smooth), tokens, time.monotonic() - started))
@@ -167,8 +170,8 @@ def train(
 
 def make_repeatable(device: str) -> None:
     """The same weights from the same tokens, on the same kind of device and the same versions."""
+    torch.set_num_threads(CPU_THREADS)  # beside a GPU, too: to share a batch of 32,768 tokens costs more than to fill it
     if device == "cpu":
-        torch.set_num_threads(CPU_THREADS)
         return
     # cuBLAS reads this when its first handle is made; without it torch refuses to be deterministic.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -189,18 +192,24 @@ def read_dialogs(path: Path, bos: int) -> list[Tensor]:
     return list(whole.tensor_split(starts[1:]))
 
 
-def endless_batches(
-    dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+class Batch(NamedTuple):
+    """Token ids, the token that follows each, and how much each of those counts: (rows, width) all."""
+
+    ids: Tensor
+    targets: Tensor
+    weights: Tensor
+
+
+def endless_batches(dialogs: list[Tensor], plan: Plan, chance: torch.Generator) -> Iterator[Batch]:
     """Batches of dialogs of like length, each dialog once in each pass, in random order."""
-    lengths = [len(dialog) for dialog in dialogs]
+    lengths, batch_tokens = [len(dialog) for dialog in dialogs], plan.batch_tokens
     while True:
         order = torch.randperm(len(dialogs), generator=chance).tolist()
         groups: list[list[int]] = []
         for start in range(0, len(order), 8192):
             groups += _groups(sorted(order[start : start + 8192], key=lengths.__getitem__), lengths, batch_tokens)
         for place in torch.randperm(len(groups), generator=chance).tolist():
-            yield padded([dialogs[index] for index in groups[place]], batch_tokens)
+            yield padded([dialogs[index] for index in groups[place]], batch_tokens, plan.heard)
 
 
 def _groups(indices: list[int], lengths: list[int], batch_tokens: int) -> list[list[int]]:
@@ -221,20 +230,20 @@ def _rows(length: int, batch_tokens: int) -> int:
     return max(1, batch_tokens // _width(length))
 
 
-def padded(dialogs: list[Tensor], batch_tokens: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets (rows, width): the target of a token is its successor, if that is to be learned."""
+def padded(dialogs: list[Tensor], batch_tokens: int, heard: float = 0.0) -> Batch:
+    """A batch in which the marked tokens together count 1, and the others, without padding, `heard`."""
     longest = max(len(dialog) for dialog in dialogs)
-    marked = torch.zeros(_rows(longest, batch_tokens), _width(longest) + 1, dtype=torch.long)
+    marked = torch.full((_rows(longest, batch_tokens), _width(longest) + 1), PAD)
     for row, dialog in zip(marked, dialogs, strict=False):
         row[: len(dialog)] = dialog
     ids = marked & (LEARN - 1)
-    targets = torch.where((marked & LEARN) > 0, ids, IGNORE)
-    return ids[:, :-1].contiguous(), targets[:, 1:].contiguous()
+    learned = (marked & LEARN) > 0
+    others = (ids != PAD) & ~learned
+    weights = learned / learned[:, 1:].sum().clamp(min=1) + heard * others / others[:, 1:].sum().clamp(min=1)
+    return Batch(ids[:, :-1].contiguous(), ids[:, 1:].contiguous(), weights[:, 1:].contiguous())
 
 
-def with_copying(
-    batches: Iterator[tuple[Tensor, Tensor]], bos: int, plan: Plan, chance: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
+def with_copying(batches: Iterator[Batch], bos: int, plan: Plan, chance: torch.Generator) -> Iterator[Batch]:
     """`batches`, with those of random spans before and between them."""
     for step in itertools.count(1):
         if step <= plan.copying_steps or step % plan.copying_every == 0:
@@ -243,7 +252,7 @@ def with_copying(
             yield next(batches)
 
 
-def spans_to_copy(bos: int, batch_tokens: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+def spans_to_copy(bos: int, batch_tokens: int, chance: torch.Generator) -> Batch:
     """Rows of random tokens, then spans out of them: a span's beginning says how it goes on.
 
     Few different tokens in a row, as in numbers, force the model to look at more than the last one.
@@ -333,23 +342,23 @@ def hidden_states(model: Transformer, ids: Tensor) -> Tensor:
     return model.norm(x)
 
 
-def loss_of(model: Transformer, ids: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of the tokens to be learned."""
-    chosen = targets != IGNORE
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.device.type == "cuda"):
-        logits = model.output(hidden_states(model, ids))
-    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORE, reduction="none")
-    return losses.sum() / chosen.sum()
+def loss_of(model: Transformer, batch: Batch) -> Tensor:
+    """Cross-entropy of the tokens, as far as each counts."""
+    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=batch.ids.is_cuda):
+        logits = model.output(hidden_states(model, batch.ids))
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), reduction="none")
+    return (losses * batch.weights.flatten()).sum()
 
 
 @torch.no_grad()
 def validation_loss(model: Transformer, dialogs: list[Tensor], batch_tokens: int, device: str) -> float:
+    """Mean cross-entropy of the marked tokens."""
     indices = sorted(range(len(dialogs)), key=lambda index: len(dialogs[index]))
     total, count = 0.0, 0
     for group in _groups(indices, [len(dialog) for dialog in dialogs], batch_tokens):
-        ids, targets = (part.to(device) for part in padded([dialogs[index] for index in group], batch_tokens))
-        learned = int((targets != IGNORE).sum())
-        total += float(loss_of(model, ids, targets)) * learned
+        batch = Batch(*(part.to(device) for part in padded([dialogs[index] for index in group], batch_tokens)))
+        learned = int(batch.weights.count_nonzero())
+        total += float(loss_of(model, batch)) * learned
         count += learned
     return total / max(count, 1)
 
@@ -374,40 +383,43 @@ class Learner:
             parameter.grad = torch.zeros_like(parameter)
         self._gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
         self._optimizers = Optimizers(model, plan)
-        self._captured: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
+        # One pool for all graphs: they run one after another, and each alone would keep gigabytes.
+        self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+        self._captured: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Batch, Tensor]] = {}
 
-    def __call__(self, ids: Tensor, targets: Tensor, share: float) -> Tensor:
-        """The loss of (rows, width) `ids` and `targets`, at a `share` of the planned rates; on the device."""
+    def __call__(self, batch: Batch, share: float) -> Tensor:
+        """The loss of `batch`, learned from at a `share` of the planned rates; on the device."""
         self._optimizers.set_share(share)
         if self._device.type != "cuda":
-            loss = self._slopes(ids, targets)
+            loss = self._slopes(batch)
             self._optimizers.step()
             return loss
-        if ids.shape not in self._captured:
-            self._captured[ids.shape] = self._capture(ids.to(self._device), targets.to(self._device))
-        graph, its_ids, its_targets, loss = self._captured[ids.shape]
-        its_ids.copy_(ids.pin_memory(), non_blocking=True)
-        its_targets.copy_(targets.pin_memory(), non_blocking=True)
+        shape = batch.ids.shape
+        if shape not in self._captured:
+            self._captured[shape] = self._capture(Batch(*(part.to(self._device) for part in batch)))
+        graph, its_batch, loss = self._captured[shape]
+        for its_part, part in zip(its_batch, batch, strict=True):
+            its_part.copy_(part.pin_memory(), non_blocking=True)
         graph.replay()
         self._optimizers.step()
         return loss
 
-    def _slopes(self, ids: Tensor, targets: Tensor) -> Tensor:
+    def _slopes(self, batch: Batch) -> Tensor:
         torch._foreach_zero_(self._gradients)
-        loss = loss_of(self._model, ids, targets)
+        loss = loss_of(self._model, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
-    def _capture(self, ids: Tensor, targets: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]:
+    def _capture(self, batch: Batch) -> tuple[torch.cuda.CUDAGraph, Batch, Tensor]:
         aside = torch.cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):  # once for real, so that nothing is prepared for the first time in the capture
-            self._slopes(ids, targets)
+            self._slopes(batch)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            loss = self._slopes(ids, targets)
-        return graph, ids, targets, loss
+        with torch.cuda.graph(graph, pool=self._pool):
+            loss = self._slopes(batch)
+        return graph, batch, loss
 
 
 class Optimizers:

@@ -1,6 +1,6 @@
 """Values that people put into requests, by kind: `value(rng, "city")`.
 
-A kind is a list of `data/values.txt`, a pattern of other kinds, or a function below. `enum(a/b)` is one of a few
+A kind is a list of `data/values*.txt`, a pattern of other kinds, or a function below. `enum(a/b)` is one of a few
 words, `bool(on/off)` says true by its first word.
 """
 
@@ -24,12 +24,13 @@ SPOKEN = "zero one two three four five six seven eight nine ten eleven twelve".s
 
 @cache
 def lists() -> dict[str, tuple[str, ...]]:
-    """`data/values.txt`: a line `kind: value, value`; a kind may go on in further lines of the same name."""
+    """`data/values*.txt`: a line `kind: value, value`; a kind may go on in further lines of the same name."""
     found: dict[str, tuple[str, ...]] = {}
-    for line in (Path(__file__).parent / "data" / "values.txt").read_text("utf-8").splitlines():
-        kind, _, rest = line.partition(": ")
-        separator = "|" if "|" in rest else ", "
-        found[kind] = (*found.get(kind, ()), *(part.strip() for part in rest.split(separator) if part.strip()))
+    for path in sorted((Path(__file__).parent / "data").glob("values*.txt")):
+        for line in filter(None, path.read_text("utf-8").splitlines()):
+            kind, _, rest = line.partition(": ")
+            separator = "|" if "|" in rest else ", "
+            found[kind] = (*found.get(kind, ()), *(part.strip() for part in rest.split(separator) if part.strip()))
     return found
 
 
@@ -44,7 +45,7 @@ def type_of(kind: str) -> str:
 
 def options(kind: str) -> list[str]:
     """The words of `enum(a/b)` and `bool(a/b)`."""
-    return kind.partition("(")[2].rstrip(")").split("/")
+    return kind.partition("(")[2].removesuffix(")").split("/")
 
 
 def value(rng: Random, kind: str) -> str:

@@ -82,22 +82,23 @@ def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None
         assert header not in learned and tokenizer.bos_id not in learned
 
 
-def test_padding_is_never_learned() -> None:
-    long, short = torch.tensor([1, 2 | train.LEARN, 3 | train.LEARN]), torch.tensor([1, 4 | train.LEARN])
-    ids, targets = train.padded([long.int(), short.int()], 3 * train.WIDTH_STEP)
-    assert ids.shape == targets.shape == (3, train.WIDTH_STEP), "as many rows as the batch has room for"
-    assert ids[:, :2].tolist() == [[1, 2], [1, 4], [0, 0]]
-    assert targets[:, :2].tolist() == [[2, 3], [4, train.IGNORE], [train.IGNORE] * 2]
-    assert (targets[:, 2:] == train.IGNORE).all()
+def test_marked_tokens_are_learned_others_count_less_and_padding_never() -> None:
+    long, short = torch.tensor([1, 2, 3 | train.LEARN, 5 | train.LEARN]), torch.tensor([1, 4])
+    ids, targets, weights = train.padded([long.int(), short.int()], 3 * train.WIDTH_STEP, heard=0.5)
+    assert ids.shape == targets.shape == weights.shape == (3, train.WIDTH_STEP), "as many rows as there is room for"
+    assert ids[:, :3].tolist() == [[1, 2, 3], [1, 4, 0], [0, 0, 0]]
+    assert targets[:, :3].tolist() == [[2, 3, 5], [4, 0, 0], [0, 0, 0]]
+    assert weights[:, :3].tolist() == [[0.25, 0.5, 0.5], [0.25, 0, 0], [0, 0, 0]]
+    assert float(weights.sum()) == 1.5
 
 
 def test_every_dialog_comes_once_in_a_pass() -> None:
     dialogs = [torch.full((length,), length, dtype=torch.int32) for length in range(2, 30)]
-    batches = train.endless_batches(dialogs, 5 * train.WIDTH_STEP, torch.Generator().manual_seed(0))
+    plan = train.Plan(steps=1, batch_tokens=5 * train.WIDTH_STEP)
+    batches = train.endless_batches(dialogs, plan, torch.Generator().manual_seed(0))
     seen: list[int] = []
     while len(seen) < len(dialogs):
-        ids, _ = next(batches)
-        seen += [first for first in ids[:, 0].tolist() if first]
+        seen += [first for first in next(batches).ids[:, 0].tolist() if first]
     assert sorted(seen) == list(range(2, 30))
 
 
@@ -110,7 +111,7 @@ def test_a_new_model_can_copy_by_its_circuit(monkeypatch: pytest.MonkeyPatch) ->
         model = train.Transformer(shape.args(700))
         train.initialize(model)
         with torch.no_grad():
-            return float(train.loss_of(model, *spans))
+            return float(train.loss_of(model, spans))
 
     with_circuit = loss_of_a_new_model()
     monkeypatch.setattr(train, "build_copying_circuit", lambda model: None)
@@ -119,9 +120,10 @@ def test_a_new_model_can_copy_by_its_circuit(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_spans_to_copy_can_be_known_from_what_stands_before() -> None:
     bos = 300
-    ids, targets = train.spans_to_copy(bos, 1024, torch.Generator().manual_seed(1))
-    for row, wanted in zip(ids.tolist(), targets.tolist(), strict=True):
-        for place in (place for place, target in enumerate(wanted) if target != train.IGNORE):
+    spans = train.spans_to_copy(bos, 1024, torch.Generator().manual_seed(1))
+    assert int(spans.weights.count_nonzero()) > 100
+    for row, wanted, weights in zip(*(part.tolist() for part in spans), strict=True):
+        for place in (place for place, weight in enumerate(weights) if weight):
             pairs = list(itertools.pairwise(row[:place]))
             assert (row[place], wanted[place]) in pairs
 

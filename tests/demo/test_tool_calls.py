@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import ModuleType
 
 import pytest
 
@@ -16,34 +17,41 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.demo import CHECKPOINT
-from tests.demo.tool_calls import Outcome, ask_all, failures, is_the_call, messages_of, score, table
-from tests.demo.tool_cases import CASES, DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
+from tests.demo import tool_cases, tool_cases_unseen
+from tests.demo.tool_calls import SETS, Outcome, ask_all, failures, is_the_call, messages_of, score, table
+from tests.demo.tool_cases import DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
 
-# Floors under what this checkpoint does. What is wished for is 0.95 and 0.03: raise them when a better one is trained.
-CALLS_RIGHT = 0.88
-CALLED_FOR_NOTHING = 0.07
-TOLD = 0.9
+# Floors under what this checkpoint does: calls right, called for nothing. What is wished for is 0.95 and 0.03 of the
+# unseen: raise them when a better one is trained.
+FLOORS = {"known": (0.88, 0.07), "unseen": (0.56, 0.18)}
+TOLD = 0.85
+
+ALL_DUE = [*tool_cases.DUE, *tool_cases_unseen.DUE]
+ALL_CASES = [*tool_cases.CASES, *tool_cases_unseen.CASES]
 
 
+@pytest.mark.parametrize("cases", SETS)
 @pytest.mark.parametrize("tool_format", FORMATS)
-def test_the_guide_calls_what_it_should_and_nothing_else(tool_format: str) -> None:
-    outcomes = ask_all(CHECKPOINT, [tool_format])
+def test_the_guide_calls_what_it_should_and_nothing_else(tool_format: str, cases: str) -> None:
+    outcomes = ask_all(CHECKPOINT, SETS[cases], [tool_format])
     got = score(outcomes)
     shown = f"\n{table(outcomes)}\n{failures(outcomes)}"
-    assert got.due[0] >= CALLS_RIGHT * got.due[1], shown
-    assert got.called_though_none_was_due[0] <= CALLED_FOR_NOTHING * got.called_though_none_was_due[1], shown
+    right, for_nothing = FLOORS[cases]
+    assert got.due[0] >= right * got.due[1], shown
+    assert got.called_though_none_was_due[0] <= for_nothing * got.called_though_none_was_due[1], shown
     assert got.told[0] >= TOLD * got.told[1], shown
 
 
 # --- The cases themselves -------------------------------------------------------------------------------------------------
 
 
-def test_there_are_enough_of_each_kind() -> None:
-    assert len(DUE) >= 120 and len(NOT_DUE) >= 70 and len(RESULTS) >= 10
-    assert len({tool_name_str(tool.tool_name) for case in CASES for tool in case.tools}) >= 40
-    counts = Counter(len(case.call.arguments) for case in DUE if case.call)
+@pytest.mark.parametrize("cases", [tool_cases, tool_cases_unseen])
+def test_there_are_enough_of_each_kind(cases: ModuleType) -> None:
+    assert len(cases.DUE) >= 120 and len(cases.NOT_DUE) >= 70 and len(cases.RESULTS) >= 10
+    assert len({tool_name_str(tool.tool_name) for case in cases.CASES for tool in case.tools}) >= 40
+    counts = Counter(len(case.call.arguments) for case in cases.DUE if case.call)
     assert counts[1] > counts[2] > counts[0] + counts[3] > 10
-    positions = Counter([tool_name_str(tool.tool_name) for tool in case.tools].index(_name(case)) for case in DUE)
+    positions = Counter([tool_name_str(tool.tool_name) for tool in case.tools].index(_name(case)) for case in cases.DUE)
     assert positions[0] > 40 and positions[1] > 40 and positions[2] and positions[3]
 
 
@@ -52,7 +60,7 @@ def _name(case: ToolCase) -> str:
     return case.call.name
 
 
-@pytest.mark.parametrize("case", DUE, ids=lambda case: str(case.said[-1]))
+@pytest.mark.parametrize("case", ALL_DUE, ids=lambda case: str(case.said[-1]))
 def test_each_due_call_can_be_read_off_the_question(case: ToolCase) -> None:
     assert case.call is not None
     [tool] = [tool for tool in case.tools if tool_name_str(tool.tool_name) == case.call.name]
@@ -67,11 +75,13 @@ def test_each_due_call_can_be_read_off_the_question(case: ToolCase) -> None:
 
 
 def test_no_case_stands_twice() -> None:
-    assert [said for said, times in Counter(repr((case.said, case.tools)) for case in CASES).items() if times > 1] == []
+    assert [
+        said for said, times in Counter(repr((case.said, case.tools)) for case in ALL_CASES).items() if times > 1
+    ] == []
 
 
 def test_the_conversations_are_what_they_look_like() -> None:
-    for case in CASES:
+    for case in ALL_CASES:
         messages = messages_of(case)
         assert isinstance(messages[0], UserMessage) and not any(isinstance(m, SystemMessage) for m in messages)
         assert isinstance(messages[-1], ToolResponseMessage if case.answer else UserMessage), case.said

@@ -1,6 +1,6 @@
-"""How well a checkpoint calls tools: each case of `tool_cases`, in each format, answered greedily.
+"""How well a checkpoint calls tools: each case of a set, in each format, answered greedily.
 
-    python -m tests.demo.tool_calls FOLDER [json|function_tag …] [--free]
+    python -m tests.demo.tool_calls FOLDER [json|function_tag …] [--cases known|unseen] [--free]
 
 Asked through the stack, as everybody asks.
 """
@@ -28,9 +28,11 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.stack import Stack
-from tests.demo.tool_cases import CASES, FORMATS, Call, Result, ToolCase
+from tests.demo import tool_cases, tool_cases_unseen
+from tests.demo.tool_cases import FORMATS, Call, Result, ToolCase
 from tests.stacks import entry, stack_of
 
+SETS = {"known": tool_cases.CASES, "unseen": tool_cases_unseen.CASES}
 TODAY = date(2026, 5, 20)
 LONGEST_ANSWER = 120  # tokens
 
@@ -116,9 +118,7 @@ def ask(stack: Stack, case: ToolCase, tool_format: str) -> Outcome:
     return Outcome(case, tool_format, response.completion_message)
 
 
-def ask_all(
-    folder: Path, formats: Sequence[str] = FORMATS, cases: Sequence[ToolCase] = CASES, **config: Any
-) -> list[Outcome]:
+def ask_all(folder: Path, cases: Sequence[ToolCase], formats: Sequence[str] = FORMATS, **config: Any) -> list[Outcome]:
     """All `cases` of a checkpoint's provider; `config` adds to the provider's config."""
     stack = stack_of(entry("meta-reference", checkpoint=str(folder), device="cpu", today=TODAY.isoformat(), **config))
     try:
@@ -166,9 +166,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("formats", nargs="*", default=FORMATS)
+    parser.add_argument("--cases", choices=SETS, default="unseen")
     parser.add_argument("--free", action="store_true", help="without `guided_calls`")
     asked = parser.parse_args()
-    outcomes = ask_all(asked.folder, asked.formats, guided_calls=not asked.free)
+    outcomes = ask_all(asked.folder, SETS[asked.cases], asked.formats, guided_calls=not asked.free)
     print(failures(outcomes), end="\n\n")
     print(table(outcomes))
 
