@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llama_nb.demo.train import Plan, Progress, Shape
+    from llama_nb.demo.plan import Plan, Shape
+    from llama_nb.demo.train import Progress
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,20 @@ class Preset:
     evaluate_every: int = 1  # of the held-out cases, each so-manieth is asked
 
     def shape_and_plan(self) -> tuple[Shape, Plan]:
-        from llama_nb.demo.train import Plan, Shape
+        from llama_nb.demo.plan import Plan, Shape
 
         return Shape(**self.shape), Plan(**self.plan)
 
 
 PRESETS = {
     "full": Preset(
-        dialogs=340_000,
+        dialogs=1_200_000,
         validation=1000,
         vocabulary_dialogs=20_000,
         base_tokens=5120,
         longest=2048,
-        shape={"dim": 256, "n_layers": 8, "n_heads": 4, "n_kv_heads": 2},
-        plan={"steps": 11_500, "batch_tokens": 32_768, "check_every": 1000},
+        shape={"dim": 384, "n_layers": 6, "n_heads": 6, "n_kv_heads": 2},
+        plan={"steps": 24_000, "batch_tokens": 32_768, "check_every": 2000},
     ),
     "cpu": Preset(
         dialogs=100_000,

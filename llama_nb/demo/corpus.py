@@ -176,7 +176,8 @@ class Conversation:
             self.tools += [one.definition for one in self.offers]
         if rng.random() < 0.35:
             self._system()
-        for turn in range(rng.choices((1, 2, 3, 4), (46, 28, 16, 10))[0]):
+        # Reading an offer costs much, a further request little: so there are several, though most people have one.
+        for turn in range(rng.choices((1, 2, 3, 4, 5, 6, 7), (20, 18, 18, 16, 12, 9, 7))[0]):
             kind = rng.random()
             if kind < (0.62 if turn == 0 else 0.52):
                 self._call()
@@ -362,7 +363,7 @@ class Conversation:
         use = tooltalk.use(rng, one)
         self._ask(use.ask)
         self._write_call(one.name, use.arguments)
-        if rng.random() < 0.7:
+        if rng.random() < 0.5:
             self._answer_of(one, use)
         if rng.random() < 0.1 and (then := tooltalk.again(rng, one, use)):
             self._ask(then.ask)

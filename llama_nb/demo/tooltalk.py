@@ -95,7 +95,7 @@ def offers(rng: Random) -> list[Offer]:
     chosen = siblings(rng) if rng.random() < 0.1 else [some_family(rng)]
     wanted = max(wanted, len(chosen))
     near = _of_theme(chosen[0].theme)
-    among_its_own = rng.choice((0.0, 0.4, 0.9))
+    among_its_own = rng.choice((0.0, 0.5, 1.0))
     for _ in range(20):
         if len(chosen) == wanted:
             break

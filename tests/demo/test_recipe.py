@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from llama_nb.demo import prepare, train
+from llama_nb.demo import batches, initial, learner, prepare, train
 from llama_nb.demo.__main__ import PRESETS, main
+from llama_nb.demo.plan import Plan
 from llama_nb.prompt_format.tokenizer import load_tokenizer
 
 
@@ -65,7 +66,7 @@ def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
         if progress.validation_loss is not None:
             checks.append(progress.validation_loss)
 
-    plan = train.Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4, copying_steps=0)
+    plan = Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4, copying_steps=0)
     train.train(tokens, tmp_path, shape, plan, seed=1, device="cpu", report=note)
     assert checks[-1] < checks[0] - 0.5
 
@@ -73,7 +74,7 @@ def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
 def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None:
     tokenizer = load_tokenizer(tokens)
     metadata = json.loads((tokens / "metadata.json").read_text("utf-8"))
-    dialogs = train.read_dialogs(tokens / "validation.bin", metadata["bos_id"])
+    dialogs = batches.read_dialogs(tokens / "validation.bin", metadata["bos_id"])
     assert len(dialogs) > 1
     for dialog in dialogs:
         learned = [token & (prepare.LEARN - 1) for token in dialog.tolist() if token & prepare.LEARN]
@@ -83,9 +84,9 @@ def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None
 
 
 def test_marked_tokens_are_learned_others_count_less_and_padding_never() -> None:
-    long, short = torch.tensor([1, 2, 3 | train.LEARN, 5 | train.LEARN]), torch.tensor([1, 4])
-    ids, targets, weights = train.padded([long.int(), short.int()], 3 * train.WIDTH_STEP, heard=0.5)
-    assert ids.shape == targets.shape == weights.shape == (3, train.WIDTH_STEP), "as many rows as there is room for"
+    long, short = torch.tensor([1, 2, 3 | batches.LEARN, 5 | batches.LEARN]), torch.tensor([1, 4])
+    ids, targets, weights = batches.padded([long.int(), short.int()], 3 * batches.WIDTH_STEP, heard=0.5)
+    assert ids.shape == targets.shape == weights.shape == (3, batches.WIDTH_STEP), "as many rows as there is room for"
     assert ids[:, :3].tolist() == [[1, 2, 3], [1, 4, 0], [0, 0, 0]]
     assert targets[:, :3].tolist() == [[2, 3, 5], [4, 0, 0], [0, 0, 0]]
     assert weights[:, :3].tolist() == [[0.25, 0.5, 0.5], [0.25, 0, 0], [0, 0, 0]]
@@ -94,33 +95,51 @@ def test_marked_tokens_are_learned_others_count_less_and_padding_never() -> None
 
 def test_every_dialog_comes_once_in_a_pass() -> None:
     dialogs = [torch.full((length,), length, dtype=torch.int32) for length in range(2, 30)]
-    plan = train.Plan(steps=1, batch_tokens=5 * train.WIDTH_STEP)
-    batches = train.endless_batches(dialogs, plan, torch.Generator().manual_seed(0))
+    groups = batches.endless_groups(dialogs, 5 * batches.WIDTH_STEP, torch.Generator().manual_seed(0))
     seen: list[int] = []
     while len(seen) < len(dialogs):
-        seen += [first for first in next(batches).ids[:, 0].tolist() if first]
+        seen += [len(dialog) for dialog in next(groups)]
     assert sorted(seen) == list(range(2, 30))
+
+
+def test_what_others_say_counts_less_and_less() -> None:
+    plan = Plan(
+        steps=10, batch_tokens=batches.WIDTH_STEP, copying_steps=0, copying_every=100, warmup_steps=0, heard=0.5
+    )
+    dialogs = [torch.tensor([1, 2, 3 | batches.LEARN], dtype=torch.int32)]
+    made = batches.batches(dialogs, 1, plan, torch.Generator().manual_seed(0))
+    heard = [float(next(made).weights.sum()) - 1 for _ in range(10)]
+    assert heard[0] == 0.5 and heard[-1] == pytest.approx(0.5 / 7) and heard == sorted(heard, reverse=True)
+
+
+def test_the_model_in_training_is_the_engines() -> None:
+    shape, _ = PRESETS["toy"].shape_and_plan()
+    model = learner.Transformer(shape.args(300))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(1, 300, (3, 40), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(learner.hidden_states(model, ids), model.norm(model.hidden(ids)))
 
 
 def test_a_new_model_can_copy_by_its_circuit(monkeypatch: pytest.MonkeyPatch) -> None:
     shape, _ = PRESETS["cpu"].shape_and_plan()
-    spans = train.spans_to_copy(600, 2048, torch.Generator().manual_seed(0))
+    spans = batches.spans_to_copy(600, 2048, torch.Generator().manual_seed(0))
 
     def loss_of_a_new_model() -> float:
         torch.manual_seed(0)
-        model = train.Transformer(shape.args(700))
-        train.initialize(model)
+        model = learner.Transformer(shape.args(700))
+        initial.initialize(model)
         with torch.no_grad():
-            return float(train.loss_of(model, spans))
+            return float(learner.loss_of(model, spans))
 
     with_circuit = loss_of_a_new_model()
-    monkeypatch.setattr(train, "build_copying_circuit", lambda model: None)
+    monkeypatch.setattr(initial, "build_copying_circuit", lambda model: None)
     assert with_circuit < 0.6 * loss_of_a_new_model()
 
 
 def test_spans_to_copy_can_be_known_from_what_stands_before() -> None:
     bos = 300
-    spans = train.spans_to_copy(bos, 1024, torch.Generator().manual_seed(1))
+    spans = batches.spans_to_copy(bos, 1024, torch.Generator().manual_seed(1))
     assert int(spans.weights.count_nonzero()) > 100
     for row, wanted, weights in zip(*(part.tolist() for part in spans), strict=True):
         for place in (place for place, weight in enumerate(weights) if weight):
@@ -130,5 +149,5 @@ def test_spans_to_copy_can_be_known_from_what_stands_before() -> None:
 
 def test_orthogonal_matrices_have_like_singular_values() -> None:
     matrices = torch.randn(3, 24, 64, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(train.orthogonal(matrices))
+    values = torch.linalg.svdvals(learner.orthogonal(matrices))
     assert float(values.min()) > 0.5 and float(values.max()) < 1.5
