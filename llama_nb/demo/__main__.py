@@ -1,6 +1,6 @@
 """Makes llama-nb-guide: `python -m llama_nb.demo --preset full --out FOLDER`.
 
-    --preset full|cpu|toy   how large, how long. full: 5 minutes of one H200; cpu: half an hour on two cores; toy: seconds
+    --preset full|cpu|toy   how large, how long. full: 10 minutes of one H100; cpu: half an hour on two cores; toy: seconds
     --prepare FOLDER        write the tokens there and stop
     --tokens FOLDER         train from tokens written before; needs torch only
 

@@ -6,10 +6,10 @@ The width is the point: whatever is neither about llama_nb nor small talk must l
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from random import Random
 
 from llama_nb.demo import values, words
+from llama_nb.demo.topics import lines_of
 
 TOO_SMALL = (
     "I am too small to know that: I know llama_nb and little else. For general questions use your own Llama "
@@ -218,7 +218,7 @@ def _place(rng: Random) -> str:
 
 @cache
 def _written() -> tuple[str, ...]:
-    return tuple((Path(__file__).parent / "data" / "unserved.txt").read_text("utf-8").splitlines())
+    return lines_of("unserved*.txt")
 
 
 def question(rng: Random, of_anything: bool = True) -> tuple[str, str, str]:

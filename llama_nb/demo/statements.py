@@ -1,12 +1,12 @@
-"""What people say without wanting anything done: as in `data/statements.txt`, or of words in any company."""
+"""What people say without wanting anything done: as in `data/statements*.txt`, or of words in any company."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from random import Random
 
 from llama_nb.demo import copied, values, words
+from llama_nb.demo.topics import lines_of
 
 _CLOSERS = ("!", " :)", ".", ", you know", "...")
 
@@ -27,7 +27,7 @@ _LIKED = "great|terrible|fine|boring|too expensive|wonderful|strange|nice|overra
 
 @cache
 def _written() -> tuple[str, ...]:
-    return tuple((Path(__file__).parent / "data" / "statements.txt").read_text("utf-8").splitlines())
+    return lines_of("statements*.txt")
 
 
 def statement(rng: Random) -> str:

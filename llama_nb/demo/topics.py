@@ -40,6 +40,12 @@ def _read(pattern: str) -> tuple[Topic, ...]:
     return tuple(_topic(name, its_lines) for name, its_lines in lines.items())
 
 
+def lines_of(pattern: str) -> tuple[str, ...]:
+    """All lines of some files, of which each is a template."""
+    paths = sorted(DATA.glob(pattern))
+    return tuple(line for path in paths for line in path.read_text("utf-8").splitlines() if line)
+
+
 def _topic(name: str, lines: list[tuple[str, str]]) -> Topic:
     asks: list[str] = []
     for mark, text in lines:
