@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from llama_nb.engine.checksums import verify_checksums
 from llama_nb.engine.description import Description, find_description, model_args
 from llama_nb.engine.model import ModelArgs, Transformer
+from llama_nb.engine.random_weights import KEY as RANDOM
+from llama_nb.engine.random_weights import random_weights
 from llama_nb.engine.weights import EMBEDDING, HEAD, Part, Weights, open_weights
 from llama_nb.errors import CheckpointError
 from llama_nb.prompt_format.tokenizer import load_tokenizer
@@ -61,7 +63,8 @@ def _load(
     args = model_args(description, max_seq_len, lambda: tokenizer.n_words)
     if args.vocab_size != tokenizer.n_words:
         _refuse_vocabulary(folder, tokenizer.n_words, args.vocab_size)
-    weights = open_weights(description)
+    drawn = RANDOM in description.values
+    weights = random_weights(description, args, tokenizer.stop_tokens) if drawn else open_weights(description)
     args = replace(args, tied_head=_head_is_tied(description, weights))
     model = empty_transformer(args)
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
