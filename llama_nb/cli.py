@@ -10,22 +10,19 @@ import asyncio
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from llama_nb.engine.checksums import verify_checksums
-from llama_nb.errors import CheckpointError, LlamaError, NotSupported
-
-if TYPE_CHECKING:
-    from llama_nb.stack import Stack
+from llama_nb.errors import CheckpointError, LlamaError
 
 PACKAGE = Path(__file__).resolve().parent
 FIRST_NOTEBOOK = "01_hello.ipynb"
@@ -61,11 +58,22 @@ def _parser() -> argparse.ArgumentParser:
     which = command.add_mutually_exclusive_group()
     which.add_argument("--model", metavar="NAME", help="a model that is served here (default: the default one)")
     which.add_argument("--checkpoint", metavar="FOLDER", type=Path, help="a Llama checkpoint")
+    which.add_argument("--shape", metavar="NAME", help="random weights of a shape: llama3.2-1b, llama3.1-8b, 160m, …")
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     command.add_argument("--dtype", choices=["auto", "bfloat16", "float32"], default="auto")
-    command.add_argument("--prompt", metavar="N", type=_positive, default=128, help="about N tokens of prompt (128)")
-    command.add_argument("--new", metavar="N", type=_positive, default=64, help="at most N tokens of answer (64)")
-    command.add_argument("--runs", metavar="N", type=_positive, default=5, help="the median of N runs (5)")
+    command.add_argument("-q", "--quantization", metavar="NAME", help="how weights are made smaller")
+    command.add_argument("--ranks", metavar="N", type=_positive, default=1, help="spread over N devices (1)")
+    command.add_argument("--batch", metavar="N", type=_positive, default=1, help="N streams at once, too (1: no)")
+    command.add_argument("--prompt", metavar="N", type=_positive, default=128, help="N tokens of prompt (128)")
+    command.add_argument("--new", metavar="N", type=_positive, default=64, help="N tokens of answer (64)")
+    command.add_argument("--repeat", metavar="N", type=_positive, default=5, help="medians of N rounds (5)")
+    command.add_argument(
+        "--compare",
+        metavar="NAMES",
+        type=lambda text: tuple(filter(None, text.split(","))),
+        default=(),
+        help="others to measure beside it with the same weights: reference,transformers",
+    )
     command.set_defaults(run=bench)
 
     command = commands.add_parser("doctor", help="check this installation, and say what to do")
@@ -124,104 +132,39 @@ def models(options: argparse.Namespace, rest: list[str]) -> int:
 # --- bench ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One answer: how many tokens, and how long they took."""
-
-    prompt_tokens: int  # without those that a cache had
-    completion_tokens: int
-    time_to_first_token_s: float
-    tokens_per_s: float
-
-    @property
-    def prefill_tokens_per_s(self) -> float:
-        return self.prompt_tokens / self.time_to_first_token_s
-
-
 def bench(options: argparse.Namespace, rest: list[str]) -> int:
-    """Measure a model through llama_nb's public calls: a table on stderr, one JSON object as the last line."""
-    stack, model = _stack_to_measure(options)
-    try:
-        result = asyncio.run(_measure(stack, model, options))
-    finally:
-        stack.close()
-    for name, value in result.items():
-        print(f"{name:>24}  {value:,.3f}" if isinstance(value, float) else f"{name:>24}  {value}", file=sys.stderr)
+    """Measure a model: a progress bar on stderr, a table, and one JSON object as the last line."""
+    from llama_nb.bench.measure import run
+    from llama_nb.bench.options import Options
+    from llama_nb.bench.table import table
+
+    asked = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    with _bar() as progress:
+        result = run(asked, progress)
+    print(table(result))
     print(json.dumps(result))
     return 0
 
 
-def _stack_to_measure(options: argparse.Namespace) -> tuple[Stack, str]:
-    """The configured stack, or one of just the asked-for checkpoint, device and dtype; and the model to ask."""
-    from llama_nb.stack import Stack
+@contextmanager
+def _bar(width: int = 24) -> Iterator[Callable[[float, str], None]]:
+    """A bar on stderr that fills, and goes when all is done; where nobody looks, a line for each thing that is done."""
+    told = ""
 
-    settings = {name: value for name in ("device", "dtype") if (value := getattr(options, name)) != "auto"}
-    folder = options.checkpoint
-    if folder is None:
-        stack = Stack.from_config(None)
-        model = stack.resolve(options.model or os.environ.get("LLAMA_NB_MODEL"))
-        if not settings:
-            return stack, model
-        served = asyncio.run(stack.models.get_model(model))
-        folder = served.metadata.get("checkpoint") if served is not None else None
-        if folder is None:
-            raise NotSupported(f"{model} is not a checkpoint here, so --device and --dtype cannot be chosen for it.")
-    stack = _stack_of(checkpoint=str(folder), **settings)
-    return stack, stack.resolve(None)
+    def show(fraction: float, what: str) -> None:
+        nonlocal told
+        if sys.stderr.isatty():
+            bar = ("█" * round(width * fraction)).ljust(width, "░")
+            print(f"\r\x1b[K{bar} {fraction:4.0%} {what}", end="", file=sys.stderr, flush=True)
+        elif what != told:
+            print(f"{fraction:4.0%} {what}", file=sys.stderr, flush=True)
+        told = what
 
-
-def _stack_of(**settings: str) -> Stack:
-    """A stack of one model, in a generator of its own."""
-    from llama_nb.stack import Stack
-
-    entry = {"provider_id": "llama-nb", "provider_type": "meta-reference", "config": settings}
-    return Stack.from_config({"providers": {"inference": [entry]}})
-
-
-async def _measure(stack: Stack, model: str, options: argparse.Namespace) -> dict[str, Any]:
-    start = time.perf_counter()
-    await stack.load(model)
-    load_s = time.perf_counter() - start
-    await _ask(stack, model, _prompt_of(options.prompt, run=0), options.new)  # warm-up: the same shapes, unmeasured
-    runs = [
-        await _ask(stack, model, _prompt_of(options.prompt, run), options.new) for run in range(1, options.runs + 1)
-    ]
-    device, _, dtype = stack.status(model).detail.partition(", ")
-    return {
-        "model": model,
-        "device": device,
-        "dtype": dtype,
-        "prompt_tokens": round(statistics.median(run.prompt_tokens for run in runs)),
-        "completion_tokens": round(statistics.median(run.completion_tokens for run in runs)),
-        "prefill_tokens_per_s": statistics.median(run.prefill_tokens_per_s for run in runs),
-        "decode_tokens_per_s": statistics.median(run.tokens_per_s for run in runs),
-        "time_to_first_token_s": statistics.median(run.time_to_first_token_s for run in runs),
-        "load_s": load_s,
-    }
-
-
-def _prompt_of(tokens: int, run: int) -> str:
-    """About that many tokens, which differ from run to run from the start on, so that no cache can help."""
-    return f"{run}:" + " a" * tokens
-
-
-async def _ask(stack: Stack, model: str, prompt: str, new: int) -> Measured:
-    from llama_nb.apis.messages import SamplingParams, UserMessage
-
-    response = await stack.inference.chat_completion(
-        model=model, messages=[UserMessage(content=prompt)], sampling_params=SamplingParams(max_tokens=new)
-    )
-    usage, metrics = response.usage, response.metrics
-    if usage is None or metrics is None:
-        raise NotSupported(
-            f"{model} is served by a provider that does not measure itself, so it cannot be benched here."
-        )
-    return Measured(
-        prompt_tokens=usage.prompt_tokens - usage.cached_tokens,
-        completion_tokens=usage.completion_tokens,
-        time_to_first_token_s=metrics.time_to_first_token_s - metrics.queue_s,
-        tokens_per_s=metrics.tokens_per_s,
-    )
+    try:
+        yield show
+    finally:
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 # --- doctor -----------------------------------------------------------------------------------------------------------
@@ -307,8 +250,10 @@ def worker_answers() -> Finding:
     start = time.perf_counter()
     try:
         from llama_nb.chat import Chat
+        from llama_nb.stack import Stack
 
-        stack = _stack_of(model=EMBEDDED)
+        entry = {"provider_id": "llama-nb", "provider_type": "meta-reference", "config": {"model": EMBEDDED}}
+        stack = Stack.from_config({"providers": {"inference": [entry]}})
         try:
             Chat(EMBEDDED, stack=stack).ask("hello", max_tokens=8)
         finally:

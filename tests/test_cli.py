@@ -11,16 +11,6 @@ import pytest
 
 from llama_nb import cli
 
-BENCH_KEYS = {
-    "model",
-    "device",
-    "dtype",
-    "prefill_tokens_per_s",
-    "decode_tokens_per_s",
-    "time_to_first_token_s",
-    "load_s",
-}
-
 
 def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -38,54 +28,6 @@ def test_an_unknown_option_is_refused(capsys: pytest.CaptureFixture[str]) -> Non
 def test_models_lists_the_embedded_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["models"]) == 0
     assert "llama-nb-guide" in capsys.readouterr().out
-
-
-def test_bench_ends_with_one_json_object() -> None:
-    """In a process of its own, which must not have imported torch when it is done."""
-    code = (
-        "import sys; from llama_nb.cli import main; "
-        "status = main(['bench', '--prompt', '16', '--new', '8', '--runs', '2']); "
-        "sys.exit(status or int('torch' in sys.modules) * 99)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])
-    assert set(result) >= BENCH_KEYS
-    assert result["model"] == "llama-nb-guide"
-    assert result["device"] in {"cpu", "cuda"}
-    assert result["dtype"] in {"float32", "bfloat16"}
-    assert all(result[name] > 0 for name in BENCH_KEYS - {"model", "device", "dtype"}), result
-    assert "decode_tokens_per_s" in done.stderr
-
-
-def test_bench_takes_a_checkpoint_folder(capsys: pytest.CaptureFixture[str]) -> None:
-    folder = cli.PACKAGE / "demo" / "llama-nb-guide"
-    arguments = [
-        "bench",
-        "--checkpoint",
-        str(folder),
-        "--dtype",
-        "float32",
-        "--prompt",
-        "8",
-        "--new",
-        "4",
-        "--runs",
-        "1",
-    ]
-    assert cli.main(arguments) == 0
-    result = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert result["dtype"] == "float32"
-
-
-def test_bench_of_a_folder_without_a_checkpoint_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "--checkpoint", str(tmp_path)]) == 1
-    assert str(tmp_path) in capsys.readouterr().err
-
-
-def test_bench_of_an_unknown_model_names_the_known(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["bench", "--model", "llama-nb-guid"]) == 1
-    assert "llama-nb-guide" in capsys.readouterr().err
 
 
 # --- lab --------------------------------------------------------------------------------------------------------------
