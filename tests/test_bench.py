@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from llama_nb.engine.protocol import Start
 from llama_nb.errors import BadRequest, EngineError, NotSupported
 from llama_nb.prompt_format.encode import DialogEncoder
 from llama_nb.prompt_format.tokenizer import load_tokenizer
+from tests.engine import live
 
 GUIDE = cli.PACKAGE / "demo" / "llama-nb-guide"
 FIGURES = {
@@ -399,6 +402,22 @@ def test_it_ends_with_who_asks(helper: str, busy: bool) -> None:
             process.stdin.write(b'{"what": "be_busy"}\n')
         process.stdin.close()
         assert process.wait(timeout=60) == 0
+
+
+def test_an_interrupt_ends_all_of_it() -> None:
+    command = [sys.executable, "-m", "llama_nb.cli", "bench", "--shape", "tiny", "--repeat", "100000"]
+    command += ["--device", "cpu", "--compare", "reference"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    with process:
+        next(line for line in process.stderr if "round 2 " in line)
+        ends = [os.pidfd_open(child) for child in live.children(process.pid)]
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(timeout=60) == 130
+    assert len(ends) == 3  # the supervisor, the probe, the reference
+    for end in ends:
+        assert select.select([end], [], [], 30)[0], "it outlives the one who asked"
 
 
 # --- On a GPU ---------------------------------------------------------------------------------------------------------

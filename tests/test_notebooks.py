@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 # By notebook and cell, what must be seen there, whatever words the model finds.
 SHOWN = {
     "02_panel.ipynb": {"panel": "Tool call", "tool-allowed": r"\w", "context": "max_seq_len=", "export": "get_weather"},
@@ -37,6 +37,13 @@ SHOWN = {
         "python-run": "^45$",
         "python-net": "PermissionError|network",
         "magic-none": "llama-nb-guide",
+    },
+    "bench.ipynb": {
+        "compare": r"^tokens as ours, at least +32$",
+        "compare-plot": "Figure",
+        "prompt": "Figure",
+        "batch": "Figure",
+        "limit": r"^fraction_of_bandwidth +\d",
     },
 }
 names = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)

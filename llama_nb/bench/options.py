@@ -5,7 +5,6 @@ Knows where models come from; knows nothing of how they are measured.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llama_nb import loop
 from llama_nb.bench import shapes
 from llama_nb.engine.protocol import Start
 from llama_nb.errors import BadRequest, NotSupported, did_you_mean
@@ -81,7 +81,7 @@ def _served(model: str | None) -> Subject:
     stack = Stack.from_config(None)
     try:
         name = stack.resolve(model or os.environ.get("LLAMA_NB_MODEL"))
-        served = asyncio.run(stack.models.get_model(name))
+        served = loop.run(stack.models.get_model(name))
     finally:
         stack.close()
     folder = served.metadata.get("checkpoint") if served is not None else None
