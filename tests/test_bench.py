@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -237,7 +237,7 @@ class PlainStart(msgspec.Struct):
 
 class FullStart(PlainStart):
     max_batch_size: int | None = None
-    quantization: str | None = None
+    quantization: Literal["int8", "int4"] | None = None
     ranks: int = 1
 
 
@@ -253,6 +253,8 @@ def test_what_the_generator_takes_is_passed_on(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(options, "Start", FullStart)
     start = start_of(small(quantization="int4", ranks=2, batch=8), GUIDE)
     assert start == FullStart(str(GUIDE), "cpu", "auto", None, 8, "int4", 2)
+    with pytest.raises(BadRequest, match="int3"):
+        start_of(small(quantization="int3"), GUIDE)
 
 
 def test_a_long_prompt_gets_the_context_that_it_needs() -> None:
@@ -277,13 +279,18 @@ def test_a_tied_head_reads_the_embedding_and_another_one_row(tmp_path: Path, tie
     norms = (2 * layers + 1) * dim
     head, row = vocabulary * dim, 0 if tied else dim
     parameters = matrices + norms + head * (1 if tied else 2)
-    read = probe.traffic(str(tmp_path), "bfloat16", parameters, context=10)
-    assert read == {"weights": 2 * (matrices + norms + head + row), "cache": 2 * 2 * layers * kv_heads * head_dim * 10}
+    cache = 2 * 2 * layers * kv_heads * head_dim * 10
+    read = probe.traffic(str(tmp_path), "bfloat16", parameters, None, context=10)
+    assert read == {"weights": 2 * (matrices + norms + head + row), "cache": cache}
+    # The same matrices and head in one byte each, the embedding as it was: then it gives one row, tied or not.
+    small = matrices + head + 2 * norms + 2 * head
+    read = probe.traffic(str(tmp_path), "bfloat16", parameters, small, context=10)
+    assert read == {"weights": matrices + head + 2 * norms + 2 * dim, "cache": cache}
 
 
 def test_another_number_of_parameters_is_not_guessed_about(tmp_path: Path) -> None:
     shapes.write("tiny", tmp_path)
-    assert "unknown" in probe.traffic(str(tmp_path), "bfloat16", 1_000_000, context=10)
+    assert "unknown" in probe.traffic(str(tmp_path), "bfloat16", 1_000_000, None, context=10)
 
 
 def test_the_processor_has_a_bandwidth_and_no_memory_of_its_own() -> None:

@@ -191,12 +191,17 @@ class _Bench:
         }
 
     async def _bytes_per_token(self, ready: Ready, context: float) -> int | None:
-        if self._options.quantization is not None:
+        kept: int | None = getattr(ready, "weight_bytes", None)  # a generator that makes weights smaller tells it
+        if self._options.quantization is not None and not kept:
             self._notes["bytes_per_token"] = "what quantised weights take is not known here"
             return None
-        folder, parameters = str(self._subject.folder), ready.parameters
         read = await self._probe.ask(
-            "traffic", folder=folder, dtype=ready.dtype, parameters=parameters, context=context
+            "traffic",
+            folder=str(self._subject.folder),
+            dtype=ready.dtype,
+            parameters=ready.parameters,
+            weight_bytes=kept,
+            context=context,
         )
         if "unknown" in read:
             self._notes["bytes_per_token"] = read["unknown"]

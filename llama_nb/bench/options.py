@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from llama_nb import loop
 from llama_nb.bench import shapes
 from llama_nb.engine.protocol import Start
@@ -95,6 +97,7 @@ def start_of(options: Options, folder: Path) -> Start:
 
     Raises:
         NotSupported: the generator does not know one of them.
+        BadRequest: it knows it, but not this value.
     """
     length = options.prompt + options.new
     told: dict[str, Any] = {
@@ -112,4 +115,7 @@ def start_of(options: Options, folder: Path) -> Start:
             raise NotSupported(f"`{name}` {value}: the generator of this version cannot do that yet; leave it out.")
         if value is not None:
             told[name] = value
-    return Start(**told)
+    try:
+        return msgspec.convert(told, Start)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The generator does not take this: {error}.") from error

@@ -77,20 +77,23 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def traffic(folder: str, dtype: str, parameters: int, context: float) -> Answer:
+def traffic(folder: str, dtype: str, parameters: int, weight_bytes: int | None, context: float) -> Answer:
     """The bytes that one token of an answer reads, with `context` tokens before it: `weights` and `cache`.
 
-    A tied head reads the embedding whole; of an untied one, the embedding gives a single row. Which it is, `parameters`
-    tells, the number of those that were loaded; "unknown" when it fits neither.
+    A head that is the embedding reads it whole; beside another head, the embedding gives a single row. Whether it is
+    tied, `parameters` tells, the number of those that were loaded; "unknown" when it fits neither. `weight_bytes` is
+    what they take: a tied head that is kept in another form than the embedding counts there, too. None: as they are.
     """
-    args = read_args(Path(folder))
-    for tied in (True, False):
-        if _parameters(replace(args, tied_head=tied)) == parameters:
-            unread = 0 if tied else (args.vocab_size - 1) * args.dim
-            size: int = getattr(torch, dtype).itemsize
-            cache = 2 * args.n_layers * args.n_kv_heads * args.head_dim * context
-            return {"weights": size * (parameters - unread), "cache": round(size * cache)}
-    return {"unknown": f"{parameters:,} parameters were loaded, which is not what the description makes"}
+    args, size = read_args(Path(folder)), getattr(torch, dtype).itemsize
+    counts = {tied: _parameters(replace(args, tied_head=tied)) for tied in (True, False)}
+    if parameters not in counts.values():
+        return {"unknown": f"{parameters:,} parameters were loaded, which is not what the description makes"}
+    plain = size * parameters
+    kept = weight_bytes or plain
+    is_embedding = parameters == counts[True] and kept == plain
+    unread = 0 if is_embedding else size * (args.vocab_size - 1) * args.dim
+    cache = 2 * args.n_layers * args.n_kv_heads * args.head_dim * context
+    return {"weights": kept - unread, "cache": round(size * cache)}
 
 
 def _parameters(args: ModelArgs) -> int:
