@@ -281,11 +281,10 @@ class TestBeyondTheFirstTraining:
         cache = cache_for(model, capacity=self.LENGTH)
         generator = torch.Generator().manual_seed(length)
         for layer, block in enumerate(twin.layers):
-            for mine, theirs in ((cache.keys, block.attention.cache_k), (cache.values, block.attention.cache_v)):
-                past = torch.randn(length, model.args.n_kv_heads, model.args.head_dim, generator=generator)
-                mine[layer, 0, :, :length] = past.transpose(0, 1)
-                theirs[0, :length] = past
-        cache.length = length
+            past = torch.randn(2, length, model.args.n_kv_heads, model.args.head_dim, generator=generator)
+            cache.extend(layer, *past.transpose(1, 2)[:, None])
+            block.attention.cache_k[0, :length], block.attention.cache_v[0, :length] = past
+        cache.advance(length)
         return cache
 
 
