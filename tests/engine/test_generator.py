@@ -52,12 +52,12 @@ def _one_thread() -> Iterator[None]:
 class Stepwise:
     """A generator whose steps are taken by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, chunk: int = 16, rows: int | None = None) -> None:
         model, tokenizer = checkpoint.load(
             folder, device=CPU, dtype=None, max_seq_len=MAX_SEQ_LEN, progress=lambda stage, fraction: None
         )
-        self.runner = Runner(model, CPU, torch.float32)
-        self.runner._chunk = 16
+        self.runner = Runner(model, CPU, torch.float32, max_batch_size=rows)
+        self.runner._chunk = chunk
         self.generator = Generator(None, self.runner, DialogEncoder(tokenizer), MAX_SEQ_LEN)  # type: ignore[arg-type]
         self._ids = count(1)
         self.events: dict[int, list[Event]] = {}
@@ -219,13 +219,8 @@ class Failing:
         return self._forward(x, rotations, layer, cache)
 
 
-@pytest.mark.parametrize("layer", [0, 1])
-@pytest.mark.parametrize("at", [1, 2, 15, 20])
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no memory left"), KeyError("no memory left")])
-def test_a_step_that_fails_ends_its_request_alone_and_all_other_answers_are_right(
-    at: int, layer: int, error: Exception, talker: Path, controls: list[Said]
-) -> None:
-    stepwise = Stepwise(talker)
+def others_beside_a_failure(stepwise: Stepwise, at: int, error: Exception, layer: int) -> tuple[Event, list[Event]]:
+    """How a request ended that fails in that pass, and how one that began before it and one behind it did."""
     before = stepwise.submit(NEXT[2])
     for _ in range(3):
         stepwise.step()
@@ -234,12 +229,34 @@ def test_a_step_that_fails_ends_its_request_alone_and_all_other_answers_are_righ
     behind = stepwise.submit(NEXT[1])
     stepwise.finish()
     (failed,) = finals(stepwise.events[victim])
+    return failed, [stepwise.events[before][-1], stepwise.events[behind][-1]]
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("at", [1, 2, 15, 20])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no memory left"), KeyError("no memory left")])
+def test_a_step_that_fails_ends_its_request_alone_and_all_other_answers_are_right(
+    at: int, layer: int, error: Exception, talker: Path, controls: list[Said]
+) -> None:
+    stepwise = Stepwise(talker)
+    failed, _ = others_beside_a_failure(stepwise, at, error, layer)
     assert isinstance(failed, Failed)
     assert failed.kind == "EngineError"
     assert "no memory left" in failed.message
-    assert stepwise.said(before) == controls[2]
-    assert stepwise.said(behind) == controls[1]
+    assert [stepwise.said(1), stepwise.said(3)] == [controls[2], controls[1]]
     assert [stepwise.answer(submit) for submit in NEXT] == controls
+
+
+def test_the_check_sees_a_pass_that_fails_for_all(talker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_or_none(runner: Runner, readings: list[runner_module.Reading]) -> list[torch.Tensor | Exception]:
+        try:
+            return list(runner._forward(readings))
+        except KeyError as error:
+            return [error] * len(readings)
+
+    monkeypatch.setattr(Runner, "_read", all_or_none)
+    _, others = others_beside_a_failure(Stepwise(talker), 2, KeyError("no memory left"), 0)
+    assert any(isinstance(event, Failed) for event in others)
 
 
 def test_logits_that_are_not_finite_are_an_error_and_never_a_token(talker: Path, controls: list[Said]) -> None:
