@@ -86,15 +86,18 @@ class Runner:
 
     def read_texts(self, texts: Texts, *, alone: bool = True) -> Batch:
         """Reads on in a few of `texts`, and gives these: `whole` when they are through."""
-        if texts.batch is None or texts.batch.whole:
-            places = batch_of(texts.waiting, texts.texts, self._dtype)
-            texts.batch = Batch(self._model, places, texts.texts)
-            texts.waiting = [place for place in texts.waiting if place not in places]
         # In bfloat16 the size of a chunk decides how it is rounded: there it is the same whoever runs beside it.
         most = self._chunk if alone and self._dtype is torch.float32 else self._chunk_beside_others
-        batch = texts.batch
-        self._with_memory(lambda: batch.read_chunk(most))
-        return batch
+
+        def read() -> Batch:
+            if texts.batch is None or texts.batch.whole:
+                places = batch_of(texts.waiting, texts.texts, self._dtype)
+                texts.batch = Batch(self._model, places, texts.texts)
+                texts.waiting = [place for place in texts.waiting if place not in places]
+            texts.batch.read_chunk(most)
+            return texts.batch
+
+        return self._with_memory(read)
 
     def release(self, sequence: Sequence, *, keep: bool) -> None:
         """The sequence has ended; what it has read is kept for others, unless it is not to be trusted."""

@@ -11,12 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_nb.engine import kv_cache, memory
+from llama_nb.engine import kv_cache, memory, runner
 from llama_nb.engine import slots as slots_module
 from llama_nb.engine.kv_cache import KVCache, Rows
 from llama_nb.engine.memory import free_bytes, is_out_of_memory
 from llama_nb.engine.slots import Slot, Slots, common_prefix
 from tests.counts import full
+from tests.engine.test_generator import MAX_SEQ_LEN, Stepwise
 
 N_LAYERS, N_KV_HEADS, HEAD_DIM, CAPACITY = 2, 1, 2, 60
 BYTES_PER_TOKEN = 2 * N_LAYERS * N_KV_HEADS * HEAD_DIM * 4
@@ -322,6 +323,17 @@ def test_a_lack_of_memory_is_known_by_whatever_it_is_told() -> None:
     assert is_out_of_memory(told.value)
     assert is_out_of_memory(MemoryError()) and is_out_of_memory(torch.OutOfMemoryError("x"))
     assert not is_out_of_memory(RuntimeError("a shape is wrong")) and not is_out_of_memory(KeyError("out of memory"))
+
+
+def test_a_generator_keeps_at_most_a_quarter_of_what_is_free_and_two_contexts_a_row(
+    talker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepwise = Stepwise(talker, rows=3)
+    bytes_per_token = stepwise.runner._new_cache().bytes_per_token
+    assert stepwise.runner.slots.budget == 2 * 3 * MAX_SEQ_LEN * bytes_per_token
+    monkeypatch.setattr(runner, "free_bytes", lambda device: 400 * bytes_per_token)
+    assert Stepwise(talker).runner.slots.budget == 100 * bytes_per_token
+    assert Stepwise(talker).runner.cache_tokens == 100
 
 
 def test_what_is_free_is_bounded_by_the_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
