@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from llama_nb.chat import Chat, Reply
+    from llama_nb.engine.client import Status
     from llama_nb.stack import Stack
 
 DEFAULT_CHAT = "default"
@@ -226,8 +227,9 @@ class LlamaMagics(Magics):
         answering = ", answering" if chat.under_way else ""
         named = "" if self._name == DEFAULT_CHAT else f" **{cell_text(self._name)}**"
         offered = f" Tools: {cell_text(_tool_names(chat))}." if chat.tools else ""
+        detail = cell_text(status.detail) + _load(status)
         show_markdown(
-            f"**{cell_text(chat.model)}**: {status.phase}{share}{answering}. {cell_text(status.detail)}  \n"
+            f"**{cell_text(chat.model)}**: {status.phase}{share}{answering}. {detail}  \n"
             f"{len(chat.messages)} messages in this conversation{named}.{offered}"
         )
 
@@ -301,6 +303,15 @@ def _notes(put_in: Sequence[str], left: Sequence[str]) -> list[str]:
 
 def _marked(name: str, current: bool) -> str:
     return f"**{cell_text(name)}** (in use)" if current else cell_text(name)
+
+
+def _load(status: Status) -> str:
+    """How many requests a generator takes at once, how many wait, and what their conversations may occupy."""
+    if not status.max_batch_size or not status.cache_bytes:
+        return ""
+    waiting = f", {status.waiting} waiting" if status.waiting else ""
+    memory = f"{status.cache_bytes / 2**20:,.0f} MiB"
+    return f", up to {status.max_batch_size} answers at once{waiting}, up to {memory} of conversations in memory"
 
 
 def _tool_names(chat: Chat) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -287,6 +288,13 @@ def test_status_use_reset(kernel: Kernel) -> None:
     ran = kernel.run("%llama use nobody")
     assert "ModelNotFound: Model `nobody`" in ran.error
     assert kernel.value("chat.model") == "slow"
+
+
+def test_status_tells_what_a_generator_takes_at_once_and_how_much_it_may_keep(kernel: Kernel) -> None:
+    kernel.run("%llama use endless")
+    kernel.run("%llama -n 4 hi")
+    [status] = kernel.run("%llama status").markdown
+    assert re.search(r"cpu, float32, up to 8 answers at once, up to [\d,]+ MiB of conversations in memory", status)
 
 
 def test_help_and_an_empty_line_show_all_options_and_commands(kernel: Kernel) -> None:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,6 +40,7 @@ from llama_nb.engine.protocol import (
     Loading,
     Piece,
     Prefilled,
+    Queued,
     Ready,
     Request,
     Start,
@@ -55,16 +56,23 @@ SILENCE_S = 180.0  # a generator that owes an answer and says nothing for so lon
 WATCH_EVERY_S = 5.0
 LOG_TAIL_LINES = 12
 
-Answered = Prefilled | Piece | Embedded | Counted | Done | Failed  # what comes for one request
+Answered = Queued | Prefilled | Piece | Embedded | Counted | Done | Failed  # what comes for one request
 
 
 @dataclass(frozen=True)
 class Status:
-    """How the generator is: "idle" (not started), "loading", "ready" or "failed"; `fraction` of the loading."""
+    """How the generator is: "idle" (not started), "loading", "ready" or "failed"; `fraction` of the loading.
+
+    A generator that is ready runs `max_batch_size` requests at once, and `waiting` more wait for their turn. Keys and
+    values of conversations, those that have ended included, take at most `cache_bytes`.
+    """
 
     phase: Literal["idle", "loading", "ready", "failed"]
     detail: str = ""
     fraction: float | None = None
+    max_batch_size: int | None = None
+    cache_bytes: int | None = None
+    waiting: int = 0
 
 
 class Engine:
@@ -90,6 +98,10 @@ class Engine:
         """Of the supervisor, whose child the generator is."""
         return self._process.pid if self._process is not None else None
 
+    def position(self, request_id: int) -> int | None:
+        """The place of a request among those that wait, from 1; None when it runs, or is none of ours."""
+        return self._process.positions.get(request_id) if self._process is not None else None
+
     async def load(self) -> Ready:
         """Starts the generator unless it runs, and waits until the model is loaded.
 
@@ -111,14 +123,14 @@ class Engine:
         await asyncio.shield(process.loaded)
         return process
 
-    async def answer(self, request: Submit) -> AsyncIterator[Piece | Prefilled | Done]:
+    async def answer(self, request: Submit) -> AsyncIterator[Queued | Piece | Prefilled | Done]:
         """The events of one request, the last of them `Done`; closing the iterator cancels the request.
 
         `request.id` is replaced by one of our own.
         """
         async with contextlib.aclosing(self._events(request)) as events:
             async for event in events:
-                if isinstance(event, Piece | Prefilled | Done):
+                if isinstance(event, Queued | Piece | Prefilled | Done):
                     yield event
 
     async def embed(self, texts: Sequence[str]) -> list[list[float]]:
@@ -169,6 +181,7 @@ class _Process:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, asyncio.Queue[Answered]] = {}
+        self.positions: dict[int, int] = {}  # of the requests that wait for their turn
         self._heard = time.monotonic()
         self._kernel = os.getpid()
         self.loaded: asyncio.Future[Ready] = self._loop.create_future()
@@ -207,6 +220,7 @@ class _Process:
 
     def forget(self, request_id: int, *, cancel: bool) -> None:
         self._open.pop(request_id, None)
+        self._note_position(request_id, None)
         if cancel and not self.dead:
             self._outbox.put_nowait(Cancel(request_id))
 
@@ -261,14 +275,27 @@ class _Process:
             self._engine.status = Status("loading", event.stage, event.fraction)
         elif isinstance(event, Ready):
             self.ready = event
-            self._engine.status = Status("ready", f"{event.device}, {event.dtype}", None)
+            detail = f"{event.device}, {event.dtype}"
+            self._engine.status = Status("ready", detail, None, event.max_batch_size, event.cache_bytes)
             self.loaded.set_result(event)
         elif event.id is None:
             self._mourn(by_name(event.kind)(event.message))
         elif event.id in self._open:
+            self._note_position(event.id, event.position if isinstance(event, Queued) else None)
             self._open[event.id].put_nowait(event)
         else:
             self._engine.dropped_events += 1
+
+    def _note_position(self, request_id: int, position: int | None) -> None:
+        """Where a request waits, or that it does no more."""
+        if self.positions.get(request_id) == position:
+            return
+        if position is None:
+            del self.positions[request_id]
+        else:
+            self.positions[request_id] = position
+        if self._engine.status.phase == "ready" and self._engine._process is self:
+            self._engine.status = replace(self._engine.status, waiting=len(self.positions))
 
     async def _post_mortem(self) -> LlamaError:
         """Why the pipe ended: the supervisor's line, and what the process wrote last."""

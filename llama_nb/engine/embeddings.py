@@ -37,7 +37,7 @@ def batch_of(places: Sequence[int], texts: Sequence[Sequence[int]], dtype: torch
 class Batch:
     """Some texts, as tokens, on their way through the model. A shorter one is padded behind, where it sees nothing."""
 
-    def __init__(self, model: Transformer, places: list[int], texts: Sequence[Sequence[int]], chunk: int) -> None:
+    def __init__(self, model: Transformer, places: list[int], texts: Sequence[Sequence[int]]) -> None:
         weight = model.norm.weight
         self.places = places
         self._model = model
@@ -55,7 +55,6 @@ class Batch:
             dtype=weight.dtype,
             device=weight.device,
         )
-        self._width = max(chunk // len(places), 1)
         self._sums = torch.zeros(len(places), args.dim, device=weight.device)
 
     @property
@@ -68,9 +67,10 @@ class Batch:
         return self._cache.length == self._cache.capacity
 
     @torch.inference_mode()
-    def read_chunk(self) -> None:
+    def read_chunk(self, most: int) -> None:
+        """Reads on, at most that many tokens of all texts together."""
         start = self._cache.length
-        chunk = self._tokens[:, start : start + self._width]
+        chunk = self._tokens[:, start : start + max(most // len(self.places), 1)]
         states = self._model.norm(self._model.hidden(chunk, self._cache)).float()
         positions = torch.arange(start, start + chunk.shape[1], device=states.device)
         counted = (positions > 0) & (positions < self._lengths[:, None])  # (rows, chunk)

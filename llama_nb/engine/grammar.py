@@ -114,6 +114,11 @@ class Constraint:
         self._words = np.zeros((vocabulary.size + 31) // 32, dtype=np.uint32)
         self._room = np.empty((4 * len(self._words), 8), dtype=np.float32)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last token that was taken is the last of the answer."""
+        return self._ended
+
     def mask(self) -> Mask:
         """The tokens that may come next."""
         self._matcher.unsafe_compute_mask_ptr(self._words.ctypes.data, self._words.nbytes)

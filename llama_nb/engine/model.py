@@ -9,13 +9,15 @@ Shapes: B rows, T new tokens, S tokens in all, H query heads, K key-value heads,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llama_nb.engine.kv_cache import KVCache
+from llama_nb.engine.attention import attend
+from llama_nb.engine.kv_cache import Cache
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,6 @@ class RMSNorm(nn.Module):
         return normed.type_as(x) * self.weight
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Causal attention of the last T of S positions. q (B, H, T, D); k, v (B, K, S, D) → (B, H, T, D)."""
-    new, total = q.shape[2], k.shape[2]
-    if new == total:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-    # The query heads of a group become rows of one matrix: on CPU this is many times faster than `enable_gqa`.
-    batch, heads, _, size = q.shape
-    group = heads // k.shape[1]
-    rows = q.reshape(batch, k.shape[1], group * new, size)
-    mask = None
-    if new > 1:
-        visible = torch.ones(new, total, dtype=torch.bool, device=q.device).tril(total - new)
-        mask = visible.repeat(group, 1)
-    return F.scaled_dot_product_attention(rows, k, v, attn_mask=mask).reshape(batch, heads, new, size)
-
-
 class Attention(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
@@ -114,15 +100,14 @@ class Attention(nn.Module):
         self.wv = nn.Linear(args.dim, args.n_kv_heads * args.head_dim, bias=False)
         self.wo = nn.Linear(args.n_heads * args.head_dim, args.dim, bias=False)
 
-    def forward(self, x: Tensor, rotations: Tensor, layer: int, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, rotations: Tensor, layer: int, cache: Cache | None) -> Tensor:
         batch, new, _ = x.shape
         q = self.wq(x).view(batch, new, self.n_heads, self.head_dim).transpose(1, 2)
         k = self.wk(x).view(batch, new, self.n_kv_heads, self.head_dim).transpose(1, 2)
         v = self.wv(x).view(batch, new, self.n_kv_heads, self.head_dim).transpose(1, 2)
         q, k = rotate(q, rotations), rotate(k, rotations)
-        if cache is not None:
-            k, v = cache.extend(layer, k, v)
-        return self.wo(attend(q, k, v).transpose(1, 2).reshape(batch, new, -1))
+        attended = attend(q, k, v) if cache is None else cache.attend(layer, q, k, v)
+        return self.wo(attended.transpose(1, 2).reshape(batch, new, -1))
 
 
 class FeedForward(nn.Module):
@@ -144,7 +129,7 @@ class Block(nn.Module):
         self.attention_norm = RMSNorm(args.dim, args.norm_eps)
         self.ffn_norm = RMSNorm(args.dim, args.norm_eps)
 
-    def forward(self, x: Tensor, rotations: Tensor, layer: int, cache: KVCache | None) -> Tensor:
+    def forward(self, x: Tensor, rotations: Tensor, layer: int, cache: Cache | None) -> Tensor:
         x = x + self.attention(self.attention_norm(x), rotations, layer, cache)
         return x + self.feed_forward(self.ffn_norm(x))
 
@@ -153,7 +138,8 @@ class Transformer(nn.Module):
     """The whole model.
 
     `forward(tokens)` with tokens (B, T) gives logits (B, T, vocabulary) in float32. With a `cache` the tokens
-    continue what it holds, and it grows by them; `last_only` computes the logits of the last position alone.
+    continue what it holds, and it grows by them; `last_only` computes the logits of the last position alone, `at`
+    those of some places.
     """
 
     rotations: Tensor
@@ -170,17 +156,28 @@ class Transformer(nn.Module):
         # No checkpoint holds it; computed on the CPU even when the parameters are made on the meta device.
         self.register_buffer("rotations", rotary_table(args, args.max_seq_len), persistent=False)
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None, *, last_only: bool = False) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: Cache | None = None,
+        *,
+        last_only: bool = False,
+        at: Sequence[int] | None = None,
+    ) -> Tensor:
         x = self.hidden(tokens, cache)
+        if at is not None:
+            if not at:  # the head is large, and kernels for quantised weights need not know of no rows
+                return x.new_empty(x.shape[0], 0, self.args.vocab_size, dtype=torch.float32)
+            x = x[:, list(at)]
         return self.output(self.norm(x[:, -1:] if last_only else x)).float()
 
-    def hidden(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+    def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """What the last layer makes of each token, before the final norm: (B, T, dim). `cache` as in `forward`."""
-        start = cache.length if cache is not None else 0
-        rotations = self.rotations[start : start + tokens.shape[1]]
+        new = tokens.shape[1]
+        rotations = self.rotations[cache.places(new) if cache is not None else slice(new)]
         x = self.tok_embeddings(tokens)
         for index, block in enumerate(self.layers):
             x = block(x, rotations, index, cache)
         if cache is not None:
-            cache.length += tokens.shape[1]
+            cache.advance(new)
         return x

@@ -34,12 +34,16 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, tag=True, frozen=True):
-    """Load this checkpoint; `device` and `dtype` may be "auto". The first command, sent once."""
+    """Load this checkpoint; `device` and `dtype` may be "auto". The first command, sent once.
+
+    `max_batch_size`: how many requests may run at once; None leaves it to the device.
+    """
 
     checkpoint: str
     device: str = "auto"
     dtype: str = "auto"
     max_seq_len: int | None = None
+    max_batch_size: int | None = None
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -88,7 +92,10 @@ class Loading(msgspec.Struct, tag=True, frozen=True):
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name."""
+    """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name.
+
+    `cache_bytes` is what keys and values of all conversations may take, those that are only kept included.
+    """
 
     device: str
     dtype: str
@@ -96,6 +103,15 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     max_seq_len: int
     load_s: float
     control: dict[str, int]
+    max_batch_size: int
+    cache_bytes: int
+
+
+class Queued(msgspec.Struct, tag=True, frozen=True):
+    """The request waits, and is the `position`-th to get its turn. Any other event of it means that it has waited."""
+
+    id: int
+    position: int
 
 
 class Prefilled(msgspec.Struct, tag=True, frozen=True):
@@ -154,7 +170,7 @@ class Failed(msgspec.Struct, tag=True, frozen=True):
 
 Request = Submit | Embed | Count
 Command = Start | Request | Cancel
-Event = Loading | Ready | Prefilled | Piece | Embedded | Counted | Done | Failed
+Event = Loading | Ready | Queued | Prefilled | Piece | Embedded | Counted | Done | Failed
 
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)

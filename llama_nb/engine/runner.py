@@ -1,23 +1,38 @@
-"""Steps of the model: prompts are read in chunks, answers grow by a token. Owns the model and its cache.
+"""Steps of the model: prompts are read in chunks, answers grow by a token. Owns the model and the caches.
 
-The cache keeps what the last request left, so that a prompt which begins alike is read only from where it differs.
+One forward pass a step serves everybody who takes part: linear layers see the tokens of all sequences at once, and
+each sequence attends to its own. What one chooses depends on nothing but its own tokens and its own sampler.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+from collections.abc import Callable
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
+from torch import Tensor
 
 from llama_nb.engine.embeddings import Batch, batch_of
-from llama_nb.engine.kv_cache import KVCache
+from llama_nb.engine.kv_cache import KVCache, Rows
+from llama_nb.engine.memory import free_bytes, is_out_of_memory
 from llama_nb.engine.model import Transformer
-from llama_nb.engine.protocol import Sampling
-from llama_nb.engine.sampling import Mask, Sampler, log_probabilities
+from llama_nb.engine.sampling import Sampler, log_probabilities
 from llama_nb.engine.scheduler import Sequence, Texts
+from llama_nb.engine.slots import Slot, Slots
+
+log = logging.getLogger("llama_nb.worker")
 
 CPU_FLOPS = 1e11  # what two cores do, roughly: it only sets how long a chunk keeps a cancel waiting
 CHUNK_SECONDS = 0.25
+SMALLEST_CHUNK = 16
+BESIDE_OTHERS = 4  # a chunk is so many times smaller while others take part in the step
+MAX_BATCH_SIZE = {"cpu": 8, "cuda": 32}  # unless the config says how many requests run at once
+FREE_SHARE = 4  # of the memory that is free once the model is loaded, caches may take the fourth part
+CONTEXTS_A_ROW = 2  # and never more than for so many whole contexts a row: one that runs and one that is kept
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Chosen(NamedTuple):
@@ -27,108 +42,202 @@ class Chosen(NamedTuple):
     logprobs: dict[int, float] | None
 
 
+class Reading(NamedTuple):
+    """What a sequence reads in a step, and after how many of these tokens, the last ones, its logits are wanted."""
+
+    sequence: Sequence
+    slot: Slot
+    tokens: list[int]
+    wanted: int
+
+
+Read = list[Chosen] | Exception  # the next tokens of an answer, none while there is more to be read; or why it failed
+
+
 class Runner:
-    def __init__(self, model: Transformer, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: Transformer, device: torch.device, dtype: torch.dtype, *, max_batch_size: int | None = None
+    ) -> None:
         self.device = device
+        self.max_batch_size = max_batch_size or MAX_BATCH_SIZE.get(device.type, 8)
         self._model = model
-        args = model.args
-        self._cache = KVCache(
-            args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=dtype, device=device
-        )
-        self._cached: list[int] = []  # the tokens whose keys and values the cache holds
+        self._dtype = dtype
         self._chunk = _chunk_tokens(model, device)
-        self._sampler = Sampler(Sampling(), device)
+        bytes_per_token = self._new_cache().bytes_per_token
+        most = CONTEXTS_A_ROW * self.max_batch_size * model.args.max_seq_len * bytes_per_token
+        self.slots = Slots(self._new_cache, min(free_bytes(device) // FREE_SHARE, most))
+        self.cache_tokens = self.slots.budget // bytes_per_token
 
-    def begin(self, sequence: Sequence) -> None:
-        """Makes ready for `sequence`: what the cache already holds of its prompt counts as read."""
-        shared = _common_prefix(self._cached, sequence.prompt)
-        # At least one token is read anew: its logits choose the first token of the answer.
-        sequence.cached = sequence.read = min(shared, len(sequence.prompt) - 1)
-        self._truncate(sequence.read)
-        self._sampler = Sampler(sequence.request.sampling, self.device)
-        self._sampler.see(sequence.prompt)
+    def step(self, sequences: list[Sequence]) -> dict[Sequence, Read]:
+        """Reads on in each of `sequences`: a chunk of a prompt, or what the answer grew by, of which the next follows.
 
-    def read_chunk(self, sequence: Sequence) -> list[Chosen] | None:
-        """Reads the next tokens of the prompt; at its end gives the first of the answer, None before."""
-        chunk = sequence.prompt[sequence.read : sequence.read + self._chunk]
-        logits = self._forward(chunk)
-        sequence.read += len(chunk)
-        return None if sequence.in_prefill else self._choose(sequence, logits)
-
-    def decode(self, sequence: Sequence) -> list[Chosen]:
-        """The next tokens of the answer: one, and all that a grammar then leaves no choice about.
-
-        Such tokens are read together. When they are so many that it takes several steps, none is given until the last.
+        A sequence that fails does so alone, unless the machine does.
         """
-        unread = len(sequence.prompt) + len(sequence.generated) - len(self._cached)
-        chunk = sequence.generated[-unread:][: self._chunk]
-        logits = self._forward(chunk)
-        return self._choose(sequence, logits) if len(chunk) == unread else []
+        limit = self._chunk if len(sequences) == 1 else self._chunk_beside_others
+        prepared = {sequence: _attempt(self._prepare, sequence, limit) for sequence in sequences}
+        readings = [reading for reading in prepared.values() if isinstance(reading, Reading)]
+        outcomes: dict[Sequence, Read] = {
+            sequence: failure for sequence, failure in prepared.items() if isinstance(failure, Exception)
+        }
+        for reading, logits in zip(readings, self._read(readings), strict=True):
+            read = logits if isinstance(logits, Exception) else _attempt(self._continue, reading, logits)
+            outcomes[reading.sequence] = read
+        return outcomes
 
-    def read_texts(self, texts: Texts) -> Batch:
+    def read_texts(self, texts: Texts, *, alone: bool = True) -> Batch:
         """Reads on in a few of `texts`, and gives these: `whole` when they are through."""
-        if texts.batch is None or texts.batch.whole:
-            places = batch_of(texts.waiting, texts.texts, self._model.norm.weight.dtype)
-            texts.batch = Batch(self._model, places, texts.texts, self._chunk)
-            texts.waiting = [place for place in texts.waiting if place not in places]
-        texts.batch.read_chunk()
-        return texts.batch
+        # In bfloat16 the size of a chunk decides how it is rounded: there it is the same whoever runs beside it.
+        most = self._chunk if alone and self._dtype is torch.float32 else self._chunk_beside_others
 
-    def _choose(self, sequence: Sequence, logits: torch.Tensor) -> list[Chosen]:
-        """What follows where the model gave `logits`."""
-        if sequence.constraint is None:
-            tokens = [self._sample(logits)]
-            if sequence.opening and (held := sequence.opening.constraint(sequence.generated + tokens)):
-                sequence.constraint = held
-                tokens += held.forced()
-        elif not (tokens := sequence.constraint.forced()):
-            tokens = [self._sample(logits, sequence.constraint.mask())]
-            sequence.constraint.take(tokens[0])
-            tokens += sequence.constraint.forced()
-        tokens = tokens[: sequence.room - len(sequence.generated)]
-        self._sampler.see(tokens)
-        return self._scored(tokens, logits, sequence.request.logprobs)
+        def read() -> Batch:
+            if texts.batch is None or texts.batch.whole:
+                places = batch_of(texts.waiting, texts.texts, self._dtype)
+                texts.batch = Batch(self._model, places, texts.texts)
+                texts.waiting = [place for place in texts.waiting if place not in places]
+            texts.batch.read_chunk(most)
+            return texts.batch
 
-    def _sample(self, logits: torch.Tensor, mask: Mask | None = None) -> int:
+        return self._with_memory(read)
+
+    def release(self, sequence: Sequence, *, keep: bool) -> None:
+        """The sequence has ended; what it has read is kept for others, unless it is not to be trusted."""
+        slot, sequence.slot = sequence.slot, None
+        if slot is not None and keep:
+            self.slots.release(slot)
+        elif slot is not None:
+            self.slots.drop(slot)
+
+    @property
+    def _chunk_beside_others(self) -> int:
+        return min(self._chunk, max(self._chunk // BESIDE_OTHERS, SMALLEST_CHUNK))
+
+    def _new_cache(self) -> KVCache:
+        args = self._model.args
+        return KVCache(
+            args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=self._dtype, device=self.device
+        )
+
+    def _prepare(self, sequence: Sequence, limit: int) -> Reading:
+        """What `sequence` reads next, with memory for it."""
+        slot = sequence.slot
+        if slot is None:
+            slot = sequence.slot = self.slots.take(sequence.prompt)
+            sequence.cached = len(slot.tokens)
+            sequence.sampler = Sampler(sequence.request.sampling, self.device)
+            sequence.sampler.see(sequence.prompt)
+        elif sequence.in_prefill:
+            sequence.cached += self.slots.catch_up(slot, sequence.prompt)
+        tokens = sequence.unread(limit)
+        after = len(slot.tokens) + len(tokens)
+        known = len(sequence.prompt) + len(sequence.generated) + len(sequence.forced)
+        wanted = int(after == known)
+        if sequence.forced:
+            if after == known and self._is_complete(sequence):
+                tokens.pop()  # nothing follows the last, so nobody asks what would
+            wanted = len(tokens)
+        self.slots.reserve(slot, len(slot.tokens) + len(tokens))
+        return Reading(sequence, slot, tokens, wanted)
+
+    def _read(self, readings: list[Reading]) -> list[Tensor | Exception]:
+        """The logits (wanted, vocabulary) of each. Where all together fail, each is tried alone."""
+        if not readings:
+            return []
+        try:
+            return list(self._with_memory(lambda: self._forward(readings)))
+        except Exception as error:
+            failure = _bare(error)
+        if len(readings) == 1:
+            return [failure]
+        return [logits for reading in readings for logits in self._read([reading])]
+
+    @torch.inference_mode()
+    def _forward(self, readings: list[Reading]) -> list[Tensor]:
+        """As `_read`. A pass that fails leaves the tokens of every slot as they were."""
+        for reading in readings:
+            reading.slot.cache.length = len(reading.slot.tokens)
+        counts = [len(reading.tokens) for reading in readings]
+        caches = [reading.slot.cache for reading in readings]
+        cache = caches[0] if len(caches) == 1 else Rows(caches, counts)
+        tokens = [token for reading in readings for token in reading.tokens]
+        at: list[int] = []
+        end = 0
+        for reading in readings:
+            end += len(reading.tokens)
+            at += range(end - reading.wanted, end)
+        every = None if len(at) == len(tokens) else at
+        logits = self._model(torch.tensor([tokens], device=self.device), cache, at=every)[0]
+        for reading in readings:
+            reading.slot.tokens += reading.tokens
+        return list(logits.split([reading.wanted for reading in readings]))
+
+    def _with_memory(self, act: Callable[[], T]) -> T:
+        """What `act` gives; where it finds no memory, all that is kept goes, and it is tried once more."""
+        try:
+            return act()
+        except Exception as error:
+            if not is_out_of_memory(error) or not self.slots.evict():
+                raise
+        log.warning("memory was short: all kept caches were given up")
+        return act()
+
+    def _continue(self, reading: Reading, logits: Tensor) -> list[Chosen]:
+        """The next tokens of the answer, where the model gave `logits` after the last of what was read."""
+        sequence = reading.sequence
+        if not reading.wanted:
+            return []
         if not torch.isfinite(logits.max()):
             raise ArithmeticError(
                 "the model gave logits that are not finite (NaN or infinity): its weights are damaged"
             )
-        return self._sampler(logits) if mask is None else self._sampler(logits, mask)
-
-    def _scored(self, tokens: list[int], logits: torch.Tensor, top_k: int | None) -> list[Chosen]:
-        """`tokens` with their log-probabilities, if those are wanted: then all but the last are read at once."""
-        if top_k is None:
-            return [Chosen(token, None) for token in tokens]
-        scored = [Chosen(tokens[0], log_probabilities(logits, tokens[0], top_k))]
-        for start in range(0, len(tokens) - 1, self._chunk):
-            rows = self._forward_all(tokens[start : len(tokens) - 1][: self._chunk])
-            following = tokens[start + 1 : start + 1 + len(rows)]
-            pairs = zip(following, rows, strict=True)
-            scored += [Chosen(token, log_probabilities(row, token, top_k)) for token, row in pairs]
+        top_k = sequence.request.logprobs
+        if not sequence.forced:
+            return self._choose(sequence, logits[-1])
+        assert top_k is not None, "without log-probabilities nothing waits for them"
+        known, sequence.forced = sequence.forced[: len(logits)], sequence.forced[len(logits) :]
+        pairs = zip(known, logits, strict=False)
+        scored = [Chosen(token, log_probabilities(row, token, top_k)) for token, row in pairs]
+        if len(logits) > len(known):
+            scored += self._choose(sequence, logits[-1], len(known))
         return scored
 
-    def _forward(self, tokens: list[int]) -> torch.Tensor:
-        """The logits (vocabulary,) after `tokens`."""
-        return self._forward_all(tokens, last_only=True)[-1]
+    def _choose(self, sequence: Sequence, logits: Tensor, ahead: int = 0) -> list[Chosen]:
+        """What follows where the model gave `logits`; `ahead` tokens before it are about to join the answer."""
+        sampler = sequence.sampler
+        assert sampler is not None, "it was made when the sequence began"
+        if sequence.constraint is None:
+            tokens = [sampler(logits)]
+            if sequence.opening and (held := sequence.opening.constraint(sequence.generated + tokens)):
+                sequence.constraint = held
+                tokens += held.forced()
+        elif not (tokens := sequence.constraint.forced()):
+            tokens = [sampler(logits, sequence.constraint.mask())]
+            sequence.constraint.take(tokens[0])
+            tokens += sequence.constraint.forced()
+        tokens = tokens[: sequence.room - len(sequence.generated) - ahead]
+        sampler.see(tokens)
+        top_k = sequence.request.logprobs
+        if top_k is None:
+            return [Chosen(token, None) for token in tokens]
+        sequence.forced = tokens[1:]
+        return [Chosen(tokens[0], log_probabilities(logits, tokens[0], top_k))]
 
-    @torch.inference_mode()
-    def _forward_all(self, tokens: list[int], *, last_only: bool = False) -> torch.Tensor:
-        """The logits (T, vocabulary) after each of `tokens`. A step that fails leaves the cache as it was."""
-        self._truncate(len(self._cached))
-        batch = torch.tensor([tokens], device=self.device)
-        logits = self._model(batch, self._cache, last_only=last_only)[0]
-        self._cached += tokens
-        return logits
-
-    def _truncate(self, length: int) -> None:
-        del self._cached[length:]
-        self._cache.length = length
+    def _is_complete(self, sequence: Sequence) -> bool:
+        """Whether the last of the forced tokens is that of the answer."""
+        ended = sequence.constraint is not None and sequence.constraint.ended
+        return ended or len(sequence.generated) + len(sequence.forced) >= sequence.room
 
 
-def _common_prefix(one: list[int], other: list[int]) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))
+def _attempt(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:
+    try:
+        return act(*args, **kwargs)
+    except Exception as error:
+        return _bare(error)
+
+
+def _bare(error: Exception) -> Exception:
+    """`error` without its frames, which would hold on to their tensors; the log has them."""
+    log.error("a step failed", exc_info=error)
+    return error.with_traceback(None)
 
 
 def _chunk_tokens(model: Transformer, device: torch.device) -> int:
@@ -136,4 +245,4 @@ def _chunk_tokens(model: Transformer, device: torch.device) -> int:
     if device.type == "cuda":
         return 512
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return min(max(int(CHUNK_SECONDS * CPU_FLOPS / (2 * parameters)), 16), 256)
+    return min(max(int(CHUNK_SECONDS * CPU_FLOPS / (2 * parameters)), SMALLEST_CHUNK), 256)

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,6 +30,7 @@ from llama_nb.engine.protocol import (
     FrameReader,
     Loading,
     Prefilled,
+    Queued,
     Ready,
     Start,
     Submit,
@@ -140,7 +142,7 @@ def _load(start: Start, connection: Connection) -> Generator:
         if device.type == "cpu" and parameters < FEW_PARAMETERS:
             # Handing a small product to a second thread costs more than it saves: half the speed, measured on 5 M.
             torch.set_num_threads(1)
-        runner = Runner(model, device, dtype)
+        runner = Runner(model, device, dtype, max_batch_size=start.max_batch_size)
         ready = Ready(
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),
@@ -148,6 +150,8 @@ def _load(start: Start, connection: Connection) -> Generator:
             max_seq_len=model.args.max_seq_len,
             load_s=time.monotonic() - began,
             control=tokenizer.special_tokens,
+            max_batch_size=runner.max_batch_size,
+            cache_bytes=runner.slots.budget,
         )
     except Exception as error:
         log.exception("the checkpoint could not be loaded")
@@ -174,7 +178,7 @@ def _exit_quietly() -> NoReturn:
 
 
 class Generator:
-    """Serves requests: one step for whoever runs, then a look at the pipe."""
+    """Serves requests: one step for all who run, then a look at the pipe."""
 
     def __init__(self, connection: Connection, runner: Runner, encoder: DialogEncoder, max_seq_len: int) -> None:
         from llama_nb.engine.grammar import Vocabulary
@@ -184,7 +188,7 @@ class Generator:
         self._runner = runner
         self._encoder = encoder
         self._max_seq_len = max_seq_len
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(runner.max_batch_size, runner.cache_tokens)
         self._vocabulary = Vocabulary(encoder.tokenizer)
 
     def serve(self) -> NoReturn:
@@ -194,7 +198,7 @@ class Generator:
             if command is not None:
                 self._connection.send(self._obey(command))
             elif not self._scheduler.idle:
-                self._connection.send(self._step(self._scheduler.next()))
+                self._connection.send(self._step())
 
     def _obey(self, command: Command) -> list[Event]:
         if isinstance(command, Submit | Embed | Count):
@@ -266,28 +270,38 @@ class Generator:
                 )
         return Texts(request, texts, list(range(len(texts))))
 
-    def _step(self, work: Work) -> list[Event]:
-        from llama_nb.engine.scheduler import Sequence
+    def _step(self) -> list[Event]:
+        step = self._scheduler.next()
+        events: list[Event] = [Queued(work.request.id, work.position) for work in self._scheduler.moved()]
+        if step.sequences:
+            for sequence, read in self._runner.step(step.sequences).items():
+                if isinstance(read, Exception):
+                    events += self._fail(sequence, read)
+                else:
+                    events += self._safely(self._go_on, sequence, read)
+        if step.texts is not None:
+            events += self._safely(self._embed, step.texts, not step.sequences)
+        return events
 
+    def _safely(self, act: Callable[..., list[Event]], work: Work, *args: object) -> list[Event]:
+        """What `act` makes of `work`. A request that fails ends; the others and the process go on."""
         try:
-            return self._answer(work) if isinstance(work, Sequence) else self._embed(work)
-        except Exception as error:  # this request fails; the others and the process go on
-            log.exception("request %d failed", work.request.id)
-            self._scheduler.remove(work)
-            return [_failure(work.request.id, error)]
+            return act(work, *args)
+        except Exception as error:
+            return self._fail(work, error)
 
-    def _answer(self, sequence: Sequence) -> list[Event]:
-        if sequence.read == 0:
-            self._runner.begin(sequence)
-        if not sequence.in_prefill:
-            return self._take(sequence, self._runner.decode(sequence))
-        first = self._runner.read_chunk(sequence)
-        if first is None:
+    def _fail(self, work: Work, error: Exception) -> list[Event]:
+        log.error("request %d failed", work.request.id, exc_info=error)
+        self._leave(work, keep=False)
+        return [_failure(work.request.id, error)]
+
+    def _go_on(self, sequence: Sequence, read: list[Chosen]) -> list[Event]:
+        if sequence.in_prefill:
             return [Prefilled(sequence.request.id, sequence.read, len(sequence.prompt))]
-        return self._take(sequence, first)
+        return self._take(sequence, read)
 
-    def _embed(self, texts: Texts) -> list[Event]:
-        batch = self._runner.read_texts(texts)
+    def _embed(self, texts: Texts, alone: bool) -> list[Event]:
+        batch = self._runner.read_texts(texts, alone=alone)
         if not batch.whole:
             return [Prefilled(texts.request.id, batch.read, max(len(texts.texts[place]) for place in batch.places))]
         embedded = Embedded(texts.request.id, batch.places, batch.vectors())
@@ -322,7 +336,7 @@ class Generator:
     def _finish(self, work: Work, stop_reason: str) -> list[Event]:
         from llama_nb.engine.scheduler import Texts
 
-        self._scheduler.remove(work)
+        self._leave(work, keep=True)
         if isinstance(work, Texts):
             return [work.done(stop_reason)]
         rest: list[Event] = []
@@ -330,6 +344,14 @@ class Generator:
             rest += work.pieces(work.detokenizer.flush())
             self._keep(work)
         return [*rest, work.done(stop_reason)]
+
+    def _leave(self, work: Work, *, keep: bool) -> None:
+        """Takes `work` out, wherever it stands; what was read for it is kept for others, or not."""
+        from llama_nb.engine.scheduler import Sequence
+
+        self._scheduler.remove(work)
+        if isinstance(work, Sequence):
+            self._runner.release(work, keep=keep)
 
     def _keep(self, sequence: Sequence) -> None:
         """Remembers the answer to a dialog, with the beginning that was given, for the turns that will follow it."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from llama_nb import loop
 from llama_nb.engine.client import Engine
-from llama_nb.engine.protocol import Done, Piece, Prefilled, Sampling, Start, Submit
+from llama_nb.engine.protocol import Done, Piece, Prefilled, Queued, Sampling, Start, Submit
 from llama_nb.prompt_format.encode import Turn
 from tests.engine import tiny
 
@@ -83,7 +83,7 @@ async def answer(engine: Engine, submit: Submit) -> Answered:
         elif isinstance(event, Done):
             done = event
         else:
-            assert isinstance(event, Prefilled)
+            assert isinstance(event, Queued | Prefilled)
     assert done is not None
     tokens = [token for piece in pieces for token in piece.tokens]
     return Answered(tokens, "".join(piece.text for piece in pieces), pieces, done)

@@ -159,6 +159,24 @@ def test_a_chat_grows_in_the_cache_from_turn_to_turn(stack: Stack) -> None:
         assert after.cached_tokens == before.prompt_tokens + before.completion_tokens - 1
 
 
+def test_forks_and_answers_that_are_asked_for_again_read_only_what_is_new(stack: Stack) -> None:
+    chat = Chat(stack=stack, system="the thing and the other thing " * 5)
+    first = chat.ask("question", temperature=1.0, seed=1, max_tokens=30)
+    fork = chat.fork()
+    after = chat.ask("and now?", max_tokens=10)
+    forked = fork.ask("and then?", max_tokens=10)
+    again = chat.regenerate(0, temperature=1.0, seed=2, max_tokens=10)
+    other = Chat(stack=stack, system="the thing and the other thing " * 5).ask("else", max_tokens=10)
+    usages = [reply.usage for reply in (first, after, forked, again, other)]
+    begun, after_usage, fork_usage, again_usage, other_usage = usages
+    assert begun and after_usage and fork_usage and again_usage and other_usage
+    answered = begun.prompt_tokens + begun.completion_tokens - 1
+    assert after_usage.cached_tokens == answered
+    assert fork_usage.cached_tokens >= answered, "of a turn that has gone on elsewhere"
+    assert again_usage.cached_tokens == again_usage.prompt_tokens - 1
+    assert other_usage.cached_tokens > 90, "what is the same in both"
+
+
 def test_a_stopped_answer_is_kept_up_to_the_last_piece_that_was_shown(stack: Stack, talker: Path) -> None:
     chat = Chat(stack=stack)
     # What comes after the answer: the end of its turn, and the next question.

@@ -5,6 +5,7 @@ The model on the CPU, which is held to llama-models' by test_parity.py, is what 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +95,25 @@ def test_a_seed_decides_and_what_was_asked_before_does_not(talker: Engine) -> No
     again = live.ask(talker, "the thing", sampling=live.sampled(7), max_tokens=60)
     other = live.ask(talker, "the thing", sampling=live.sampled(9), max_tokens=60)
     assert first.said == again.said != other.said
+
+
+def test_many_at_once_are_answered_as_alone(tmp_path: Path) -> None:
+    live.write_talker(tmp_path)
+    engine = Engine(Start(checkpoint=str(tmp_path), device="cuda", dtype="float32"))
+    texts = ["the thing", "the thing and more " * 20, "x", "the thing and less " * 20]
+    submits = [
+        live.request(text, max_tokens=40, sampling=sampling)
+        for text in texts
+        for sampling in (Sampling(), live.sampled(3), Sampling(0.8, 0.9, 20, 5, repetition_penalty=1.2))
+    ]
+    alone = [loop.run(live.answer(engine, submit)).said for submit in submits]
+
+    async def everyone() -> list[live.Answered]:
+        return await asyncio.gather(*(live.answer(engine, submit) for submit in submits))
+
+    assert [answered.said for answered in loop.run(everyone())] == alone
+    assert engine.status.max_batch_size == 32 and engine.status.cache_bytes
+    engine.close()
 
 
 def test_logprobs_come_from_the_gpu_too(talker: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -11,8 +11,9 @@ import msgspec
 import pytest
 import torch
 
-from llama_nb.engine import checkpoint
+from llama_nb.engine import checkpoint, slots
 from llama_nb.engine import runner as runner_module
+from llama_nb.engine.kv_cache import KVCache, Rows
 from llama_nb.engine.protocol import (
     Cancel,
     Counted,
@@ -22,11 +23,13 @@ from llama_nb.engine.protocol import (
     Failed,
     Piece,
     Prefilled,
+    Queued,
     Request,
     Sampling,
     Submit,
 )
 from llama_nb.engine.runner import Runner
+from llama_nb.engine.scheduler import Sequence
 from llama_nb.engine.worker import Generator
 from llama_nb.prompt_format.encode import DialogEncoder, Turn
 from tests.counts import full
@@ -49,12 +52,12 @@ def _one_thread() -> Iterator[None]:
 class Stepwise:
     """A generator whose steps are taken by hand."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, chunk: int = 16, rows: int | None = None) -> None:
         model, tokenizer = checkpoint.load(
             folder, device=CPU, dtype=None, max_seq_len=MAX_SEQ_LEN, progress=lambda stage, fraction: None
         )
-        self.runner = Runner(model, CPU, torch.float32)
-        self.runner._chunk = 16
+        self.runner = Runner(model, CPU, torch.float32, max_batch_size=rows)
+        self.runner._chunk = chunk
         self.generator = Generator(None, self.runner, DialogEncoder(tokenizer), MAX_SEQ_LEN)  # type: ignore[arg-type]
         self._ids = count(1)
         self.events: dict[int, list[Event]] = {}
@@ -73,7 +76,7 @@ class Stepwise:
         scheduler = self.generator._scheduler
         if scheduler.idle:
             return False
-        self._take(self.generator._step(scheduler.next()))
+        self._take(self.generator._step())
         return True
 
     def finish(self) -> None:
@@ -95,7 +98,7 @@ class Stepwise:
 
     def _take(self, events: list[Event]) -> None:
         for event in events:
-            assert isinstance(event, Piece | Prefilled | Embedded | Counted | Done | Failed)
+            assert isinstance(event, Queued | Piece | Prefilled | Embedded | Counted | Done | Failed)
             assert event.id is not None
             self.events[event.id].append(event)
 
@@ -149,7 +152,7 @@ def test_after_a_cancel_in_any_step_the_next_answer_is_what_it_would_have_been(
 def test_the_check_sees_a_cache_that_a_cancel_leaves_dirty(
     talker: Path, controls: list[Said], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "_common_prefix", lambda one, other: min(len(one), len(other)))
+    monkeypatch.setattr(slots, "common_prefix", lambda one, other: min(len(one), len(other)))
     assert wrong_after_cancels(Stepwise(talker), controls) > 0
 
 
@@ -194,33 +197,66 @@ def test_whatever_is_submitted_and_cancelled_whenever_each_request_ends_in_exact
             assert (tokens, text) == controls[which][:2], "no cross-talk"
 
 
-def failing(at: int, error: Exception, forward: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    passes = count(1)
+class Failing:
+    """A layer that fails from its `at`-th pass on, wherever that request takes part."""
 
-    def fail(*args: object, **kwargs: object) -> torch.Tensor:
-        if next(passes) == at:
-            raise error
-        return forward(*args, **kwargs)
+    def __init__(self, stepwise: Stepwise, number: int, at: int, error: Exception, layer: int = 0) -> None:
+        self._block = stepwise.runner._model.layers[layer]
+        self._forward = self._block.forward
+        self._work = stepwise.generator._scheduler.find(number)
+        self._passes = 0
+        self._at = at
+        self._error = error
+        self._block.forward = self
 
-    return fail
+    def __call__(self, x: torch.Tensor, rotations: torch.Tensor, layer: int, cache: KVCache | Rows) -> torch.Tensor:
+        assert isinstance(self._work, Sequence)
+        slot = self._work.slot
+        if slot is not None and slot.cache in getattr(cache, "_caches", [cache]):
+            self._passes += 1
+            if self._passes >= self._at:
+                raise self._error
+        return self._forward(x, rotations, layer, cache)
+
+
+def others_beside_a_failure(stepwise: Stepwise, at: int, error: Exception, layer: int) -> tuple[Event, list[Event]]:
+    """How a request ended that fails in that pass, and how one that began before it and one behind it did."""
+    before = stepwise.submit(NEXT[0])
+    for _ in range(3):
+        stepwise.step()
+    victim = stepwise.submit(VICTIM)
+    Failing(stepwise, victim, at, error, layer)
+    behind = stepwise.submit(NEXT[1])
+    stepwise.finish()
+    (failed,) = finals(stepwise.events[victim])
+    return failed, [stepwise.events[before][-1], stepwise.events[behind][-1]]
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-@pytest.mark.parametrize("at", [1, 3, 15, 27])
-def test_a_step_that_fails_ends_its_request_alone_and_the_next_answer_is_right(
-    at: int, layer: int, talker: Path, controls: list[Said]
+@pytest.mark.parametrize("at", [1, 2, 15, 20])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no memory left"), KeyError("no memory left")])
+def test_a_step_that_fails_ends_its_request_alone_and_all_other_answers_are_right(
+    at: int, layer: int, error: Exception, talker: Path, controls: list[Said]
 ) -> None:
     stepwise = Stepwise(talker)
-    block = stepwise.runner._model.layers[layer]
-    block.forward = failing(at, torch.OutOfMemoryError("no memory left"), block.forward)
-    victim, other = stepwise.submit(VICTIM), stepwise.submit(NEXT[1])
-    stepwise.finish()
-    (failed,) = finals(stepwise.events[victim])
+    failed, _ = others_beside_a_failure(stepwise, at, error, layer)
     assert isinstance(failed, Failed)
     assert failed.kind == "EngineError"
     assert "no memory left" in failed.message
-    assert stepwise.said(other) == controls[1]
+    assert [stepwise.said(1), stepwise.said(3)] == [controls[0], controls[1]]
     assert [stepwise.answer(submit) for submit in NEXT] == controls
+
+
+def test_the_check_sees_a_pass_that_fails_for_all(talker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_or_none(runner: Runner, readings: list[runner_module.Reading]) -> list[torch.Tensor | Exception]:
+        try:
+            return list(runner._forward(readings))
+        except KeyError as error:
+            return [error] * len(readings)
+
+    monkeypatch.setattr(Runner, "_read", all_or_none)
+    _, others = others_beside_a_failure(Stepwise(talker), 2, KeyError("no memory left"), 0)
+    assert any(isinstance(event, Failed) for event in others)
 
 
 def test_logits_that_are_not_finite_are_an_error_and_never_a_token(talker: Path, controls: list[Said]) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from llama_nb.engine import model as engine_model
 from llama_nb.engine.checkpoint import load
-from llama_nb.engine.kv_cache import KVCache
+from llama_nb.engine.kv_cache import KVCache, Rows
 from llama_nb.engine.model import Transformer, rotary_frequencies, rotary_table
 from tests.engine import tiny
 
@@ -217,6 +217,35 @@ def test_last_only_gives_the_last_of_all_logits(pair: Any, case: Case) -> None:
             assert deviation(last, twin(tokens, 0)[:, -1:]) <= TOLERANCE
 
 
+@EVERY_CASE
+def test_the_logits_of_some_places_are_those_of_all(pair: Any, case: Case) -> None:
+    model, twin = pair(case)
+    tokens = random_tokens(model, 33)
+    with torch.inference_mode():
+        for places in ([32], [0, 7, 32], list(range(33)), []):
+            some = model(tokens, cache_for(model), at=places)
+            assert some.shape == (1, len(places), model.args.vocab_size)
+            assert not places or deviation(some, twin(tokens, 0)[:, places]) <= TOLERANCE
+
+
+@EVERY_CASE
+def test_sequences_of_different_lengths_in_one_pass_are_equal(pair: Any, case: Case) -> None:
+    """Some go on by a token, one by several, one begins: as rows of one pass."""
+    model, twin = pair(case)
+    lengths, new = (30, 7, 1, 50, 0), (1, 1, 1, 9, 20)
+    sequences = [random_tokens(model, was + more, seed=was) for was, more in zip(lengths, new, strict=True)]
+    caches = [cache_for(model) for _ in sequences]
+    with torch.inference_mode():
+        for tokens, was, cache in zip(sequences, lengths, caches, strict=True):
+            if was:
+                model(tokens[:, :was], cache)
+        together = torch.cat([tokens[:, was:] for tokens, was in zip(sequences, lengths, strict=True)], dim=1)
+        got = model(together, Rows(caches, new)).split(new, dim=1)
+    for part, tokens, was, cache in zip(got, sequences, lengths, caches, strict=True):
+        assert deviation(part, twin(tokens, 0)[:, was:]) <= TOLERANCE
+        assert cache.length == tokens.shape[1]
+
+
 @pytest.mark.parametrize(("shards", "n_kv_heads"), [(2, 4), (2, 2), (4, 4)])  # each rank has a key-value head
 def test_a_checkpoint_in_shards_is_the_same_model(tmp_path: Path, n_kv_heads: int, shards: int) -> None:
     weights = tiny.write_meta_checkpoint(tmp_path, n_kv_heads=n_kv_heads, shards=shards)
@@ -281,11 +310,10 @@ class TestBeyondTheFirstTraining:
         cache = cache_for(model, capacity=self.LENGTH)
         generator = torch.Generator().manual_seed(length)
         for layer, block in enumerate(twin.layers):
-            for mine, theirs in ((cache.keys, block.attention.cache_k), (cache.values, block.attention.cache_v)):
-                past = torch.randn(length, model.args.n_kv_heads, model.args.head_dim, generator=generator)
-                mine[layer, 0, :, :length] = past.transpose(0, 1)
-                theirs[0, :length] = past
-        cache.length = length
+            past = torch.randn(2, length, model.args.n_kv_heads, model.args.head_dim, generator=generator)
+            cache.extend(layer, *past.transpose(1, 2)[:, None])
+            block.attention.cache_k[0, :length], block.attention.cache_v[0, :length] = past
+        cache.advance(length)
         return cache
 
 

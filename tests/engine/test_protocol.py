@@ -32,6 +32,7 @@ from llama_nb.engine.protocol import (
     Loading,
     Piece,
     Prefilled,
+    Queued,
     Ready,
     Sampling,
     Start,
@@ -58,7 +59,14 @@ SAMPLING = st.builds(
 )
 GRAMMARS = st.builds(Grammar, kind=st.sampled_from(["json_schema", "regex", "lark"]), text=TEXT)
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
-    st.builds(Start, checkpoint=TEXT, device=TEXT, dtype=TEXT, max_seq_len=st.none() | WHOLE),
+    st.builds(
+        Start,
+        checkpoint=TEXT,
+        device=TEXT,
+        dtype=TEXT,
+        max_seq_len=st.none() | WHOLE,
+        max_batch_size=st.none() | WHOLE,
+    ),
     st.builds(
         Submit,
         id=WHOLE,
@@ -85,7 +93,10 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
         max_seq_len=WHOLE,
         load_s=FLOAT,
         control=st.dictionaries(TEXT, WHOLE, max_size=3),
+        max_batch_size=WHOLE,
+        cache_bytes=WHOLE,
     ),
+    st.builds(Queued, id=WHOLE, position=WHOLE),
     st.builds(Prefilled, id=WHOLE, done=WHOLE, total=WHOLE),
     st.builds(Piece, id=WHOLE, tokens=st.lists(WHOLE, max_size=4), text=TEXT, logprobs=LOGPROBS),
     st.builds(
@@ -181,8 +192,8 @@ def errors_of(count: int, chance: random.Random) -> tuple[int, set[type[BaseExce
         frame(Embed(1, ["Grüße 👋", "x"])),
         frame(Count(1, [Turn("user", "Grüße 👋")])),
         frame(Cancel(1)),
-        frame([Loading("weights", 0.5), Ready("cpu", "float32", 10, 20, 0.5, {"<|eot_id|>": 9})]),
-        frame([Piece(1, [5, 6], "héllo", [{"h": -0.5}, {"é": -1.5}]), Prefilled(2, 3, 4)]),
+        frame([Loading("weights", 0.5), Ready("cpu", "float32", 10, 20, 0.5, {"<|eot_id|>": 9}, 8, 2**30)]),
+        frame([Piece(1, [5, 6], "héllo", [{"h": -0.5}, {"é": -1.5}]), Queued(3, 1), Prefilled(2, 3, 4)]),
         frame([Done(1, "end_of_turn", 1, 2, 3, 0.1, 0.2, 0.3), Failed(None, "EngineError", "ümlaut")]),
         frame([Embedded(1, [1, 0], [[0.5, -0.25], [1.0, 0.0]]), Counted(1, 2, 3)]),
     ]

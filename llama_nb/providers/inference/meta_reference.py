@@ -55,6 +55,9 @@ TextChunk = CompletionResponseStreamChunk
 class Config(BaseModel):
     """`model` is a name of Llama's list of models, or the embedded one's; `checkpoint` a folder. One of them.
 
+    `max_batch_size` is how many requests are answered at once, 8 on a CPU and 32 on a GPU unless it is given; further
+    ones wait for their turn.
+
     `prompt_family` says which prompts the model reads, where its name does not; `prompt_layout` "llama_stack" lays
     them out as Llama Stack did; `today` is the date that they tell, instead of the day's. Without `guided_calls` a
     model may write calls of tools and arguments that nobody offered, which are then no calls.
@@ -67,7 +70,7 @@ class Config(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
     max_seq_len: int | None = Field(default=None, gt=0)
-    max_batch_size: int = Field(default=1, ge=1)
+    max_batch_size: int | None = Field(default=None, ge=1)
     torch_seed: int | None = None
     quantization: None = None
     prompt_family: Family | None = None
@@ -119,6 +122,7 @@ class MetaReference:
                 device=config.device,
                 dtype=config.dtype,
                 max_seq_len=config.max_seq_len,
+                max_batch_size=config.max_batch_size,
             )
         )
         self._seeds = itertools.count(config.torch_seed) if config.torch_seed is not None else None
