@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from llama_nb.prompt_format.grammar import Grammar, Guide
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
+
+Quantization = Literal["int8", "int4", "fp8"]
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -34,12 +36,16 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class Start(msgspec.Struct, tag=True, frozen=True):
-    """Load this checkpoint; `device` and `dtype` may be "auto". The first command, sent once."""
+    """Load this checkpoint; `device` and `dtype` may be "auto". The first command, sent once.
+
+    `quantization`: how small the weights of the linear layers are made; None leaves them as they are.
+    """
 
     checkpoint: str
     device: str = "auto"
     dtype: str = "auto"
     max_seq_len: int | None = None
+    quantization: Quantization | None = None
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -88,7 +94,10 @@ class Loading(msgspec.Struct, tag=True, frozen=True):
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
-    """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name."""
+    """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name.
+
+    `weight_bytes` is what its parameters take as they are kept.
+    """
 
     device: str
     dtype: str
@@ -96,6 +105,8 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     max_seq_len: int
     load_s: float
     control: dict[str, int]
+    quantization: Quantization | None = None
+    weight_bytes: int = 0
 
 
 class Prefilled(msgspec.Struct, tag=True, frozen=True):
