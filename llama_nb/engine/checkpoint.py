@@ -2,8 +2,9 @@
 
 Knows the order of things: what the checkpoint says of itself, its checksums, its vocabulary, its weights; whether these
 fit together; and how they become the parameters of the model. What already has the wished dtype on the CPU stays the
-file's own pages, everything else is copied once, parameter by parameter. Weights are made small on their way in, one at a time. Knows nothing of files and
-their formats (`description.py`, `weights.py`), and nothing of requests, caches or sampling.
+file's own pages, everything else is copied once, parameter by parameter; weights that are to be small are made so on
+their way in. Knows nothing of files and their formats (`description.py`, `weights.py`), and nothing of requests, caches
+or sampling.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float], None]
 Shapes = dict[str, tuple[int, ...]]
 
-FLOAT32_LIMIT_BYTES = 2_000_000_000
+FLOAT32_FEW, FLOAT32_MANY = 30_000_000, 500_000_000  # so many parameters
 
 
 def load(
@@ -117,8 +118,16 @@ class _WithoutDrawing(TorchFunctionMode):
 
 
 def automatic_dtype(device: torch.device, parameters: int) -> torch.dtype:
-    """float32 for a small model on the CPU, else bfloat16."""
-    return torch.float32 if device.type == "cpu" and 4 * parameters < FLOAT32_LIMIT_BYTES else torch.bfloat16
+    """float32 for a small model on the CPU, else bfloat16: its half of the bytes counts where weights are many.
+
+    A CPU that multiplies bfloat16 by itself gains from it already where weights leave the cache.
+    """
+    few = FLOAT32_FEW if _multiplies_bfloat16() else FLOAT32_MANY
+    return torch.float32 if device.type == "cpu" and parameters < few else torch.bfloat16
+
+
+def _multiplies_bfloat16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 # Whether they fit -----------------------------------------------------------------------------------------------------

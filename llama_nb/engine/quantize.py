@@ -32,7 +32,7 @@ def small_linear(weight: Tensor, scheme: Quantization, *, head: bool = False) ->
     divides.
     """
     if scheme == "int4" and not head and (group := _group_size(weight.shape[1])):
-        layer = PackedInt4Linear if _int4_fits(weight) else Int4Linear
+        layer = PackedInt4Linear if _is_for_cpu_operations(weight) else Int4Linear
         return layer(weight, group)
     if scheme == "fp8":
         return RowScaledLinear(weight, torch.float8_e4m3fn, FP8_MOST)
@@ -46,7 +46,7 @@ def pack_linears(model: nn.Module) -> None:
     operation for this machine, nothing happens.
     """
     for name, module in list(model.named_modules()):
-        if type(module) is nn.Linear and module.weight.device.type == "cpu" and module.bias is None:
+        if type(module) is nn.Linear and module.weight.device.type == "cpu":
             weight = module.weight.detach()
             if weight.dtype == torch.float32 and weight.numel() <= FEW_WEIGHTS:
                 if weight.shape[0] > weight.shape[1]:
@@ -120,8 +120,7 @@ class RowScaledLinear(SmallLinear):
             small[start:end] = (scaled.round_() if dtype == torch.int8 else scaled).clamp_(-most, most)
         self.register_buffer("weight", small, persistent=False)
         self.register_buffer("scales", scales, persistent=False)
-        # With other K the operation reads beyond the end of a row.
-        self._has_operation = dtype == torch.int8 and weight.device.type == "cpu" and self.in_features % 32 == 0
+        self._has_operation = dtype == torch.int8 and _is_for_cpu_operations(weight)
 
     def product(self, x: Tensor) -> Tensor:
         if self._has_operation and x.shape[0] <= FEW_ROWS:
@@ -203,8 +202,10 @@ def _group_size(columns: int) -> int | None:
     return next((group for group in GROUPS if columns % group == 0), None)
 
 
-def _int4_fits(weight: Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.shape[0] % 16 == 0
+def _is_for_cpu_operations(weight: Tensor) -> bool:
+    """Whether torch's operations take it: those on fewer inputs read beyond the end of a row, and say nothing."""
+    rows, columns = weight.shape
+    return weight.device.type == "cpu" and rows % 16 == 0 and columns % 32 == 0
 
 
 # Packed weights -------------------------------------------------------------------------------------------------------
