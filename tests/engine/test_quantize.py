@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from llama_nb.engine import checkpoint, quantize
+from llama_nb.engine import checkpoint, quantize, worker
 from llama_nb.engine.client import Engine
 from llama_nb.engine.model import Transformer
 from llama_nb.engine.protocol import Quantization, Start
@@ -281,6 +281,24 @@ def test_a_generator_computes_with_one_thread_for_each_core(engine: Engine) -> N
     assert 1 <= cores() <= 1024
     environment = live.environment(live.rank_of(engine))
     assert "OMP_WAIT_POLICY=PASSIVE" in environment
+
+
+@pytest.mark.parametrize(
+    ("siblings", "quota", "count"),
+    [
+        (["0-1", "0-1", "2-3", "2-3"], "max 100000", 2),
+        (["0", "1", "2", "3"], "", 4),
+        (["0", "1", "2", "3"], "150000 100000", 2),
+        (["", "", "", ""], "10000 100000", 1),
+    ],
+)
+def test_threads_are_as_many_as_physical_cores_that_are_ours(
+    siblings: list[str], quota: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {f"cpu{cpu}/topology": name for cpu, name in enumerate(siblings)} | {"cpu.max": quota}
+    monkeypatch.setattr(worker.os, "sched_getaffinity", lambda pid: {0, 1, 2, 3}, raising=False)
+    monkeypatch.setattr(worker, "_read", lambda path: next(text for part, text in files.items() if part in path))
+    assert cores() == count
 
 
 def test_start_carries_the_quantization() -> None:
