@@ -105,7 +105,8 @@ def test_the_config_of_a_config_file_is_checked() -> None:
     for wrong in (
         {"checkpoint": "/x", "max_seq_len": 0},
         {"checkpoint": "/x", "max_batch_size": 0},
-        {"checkpoint": "/x", "quantization": {"type": "fp8"}},
+        {"checkpoint": "/x", "quantization": "q4_0"},
+        {"checkpoint": "/x", "quantization": {"type": "fp8", "group": 32}},
         {"checkpoint": "/x", "torch_seed": "x"},
         {"checkpoint": "/x", "dtype": "float16"},
         {"checkpoint": "/x", "model_parallel_size": 2},
@@ -113,6 +114,21 @@ def test_the_config_of_a_config_file_is_checked() -> None:
         with pytest.raises(ValueError):
             create(**wrong)
     create(checkpoint="/x", max_seq_len=4096, max_batch_size=1, torch_seed=None, quantization=None)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [(None, None), ("int4", "int4"), ({"type": "fp8"}, "fp8"), ({"type": "int8"}, "int8"), ({"type": "bf16"}, None)],
+    ids=str,
+)
+def test_quantization_is_a_name_or_llama_stacks_form(written: Any, meant: str | None) -> None:
+    provider = create(checkpoint="/x", quantization=written)
+    assert provider._engine._start.quantization == meant
+
+
+def test_a_quantization_that_there_is_not_is_told_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"there is no quantization 'q4_0'. Choose one of int8, int4, fp8"):
+        create(checkpoint="/x", quantization="q4_0")
 
 
 # --- Requests that no model could answer --------------------------------------------------------------------------------

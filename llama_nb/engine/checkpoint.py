@@ -2,14 +2,15 @@
 
 Knows the order of things: what the checkpoint says of itself, its checksums, its vocabulary, its weights; whether these
 fit together; and how they become the parameters of the model. What already has the wished dtype on the CPU stays the
-file's own pages, everything else is copied once, parameter by parameter. Knows nothing of files and their formats
-(`description.py`, `weights.py`), and nothing of requests, caches or sampling.
+file's own pages, everything else is copied once, parameter by parameter; weights that are to be small are made so on
+their way in. Knows nothing of files and their formats (`description.py`, `weights.py`), and nothing of requests, caches
+or sampling.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +22,8 @@ from torch.overrides import TorchFunctionMode
 from llama_nb.engine.checksums import verify_checksums
 from llama_nb.engine.description import Description, find_description, model_args
 from llama_nb.engine.model import ModelArgs, Transformer
+from llama_nb.engine.protocol import Quantization
+from llama_nb.engine.quantize import small_linear
 from llama_nb.engine.random_weights import KEY as RANDOM
 from llama_nb.engine.random_weights import random_weights
 from llama_nb.engine.weights import EMBEDDING, HEAD, Part, Weights, open_weights
@@ -33,29 +36,40 @@ if TYPE_CHECKING:
 Progress = Callable[[str, float], None]
 Shapes = dict[str, tuple[int, ...]]
 
-FLOAT32_LIMIT_BYTES = 2_000_000_000
+FLOAT32_FEW, FLOAT32_MANY = 30_000_000, 500_000_000  # so many parameters
 
 
 def load(
-    folder: Path, *, device: torch.device, dtype: torch.dtype | None, max_seq_len: int | None, progress: Progress
+    folder: Path,
+    *,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    max_seq_len: int | None,
+    progress: Progress,
+    quantization: Quantization | None = None,
 ) -> tuple[Transformer, Tokenizer]:
     """The model and the vocabulary of the checkpoint in `folder`, ready to answer.
 
     `dtype` None: float32 on the CPU as long as that stays below 2 GB, else bfloat16. `max_seq_len` None: what the
     checkpoint was made for, at most 4096. `progress` is told (stage, 0 … 1), with the stages "checksums" (only when
-    the folder has a `checklist.chk`) and "weights".
+    the folder has a `checklist.chk`) and "weights". `quantization`: the linear layers keep their weights small.
 
     Raises:
         CheckpointError: whatever is wrong, with file, parameter, expected and got.
     """
     try:
-        return _load(folder, device, dtype, max_seq_len, progress)
+        return _load(folder, device, dtype, max_seq_len, progress, quantization)
     except OSError as error:
         raise CheckpointError(f"{error.filename or folder} cannot be read: {error.strerror or error}.") from error
 
 
 def _load(
-    folder: Path, device: torch.device, dtype: torch.dtype | None, max_seq_len: int | None, progress: Progress
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype | None,
+    max_seq_len: int | None,
+    progress: Progress,
+    quantization: Quantization | None,
 ) -> tuple[Transformer, Tokenizer]:
     description = find_description(folder)
     verify_checksums(folder, progress)
@@ -71,10 +85,10 @@ def _load(
     _check_names(weights, shapes)
     _check_shapes(weights, shapes)
     dtype = dtype or automatic_dtype(device, sum(math.prod(shape) for shape in shapes.values()))
-    state = _take_over(weights, shapes, args.head_dim, device, dtype, progress)
-    if args.tied_head:
-        state[HEAD] = state[EMBEDDING]
-    model.load_state_dict(state, assign=True)
+    for name, parameter in _taken_over(weights, shapes, args.head_dim, device, dtype, progress):
+        place(model, name, parameter, quantization)
+        if args.tied_head and name == EMBEDDING:
+            place(model, HEAD, parameter, quantization)
     model.rotations = model.rotations.to(device)
     return model, tokenizer
 
@@ -107,8 +121,16 @@ class _WithoutDrawing(TorchFunctionMode):
 
 
 def automatic_dtype(device: torch.device, parameters: int) -> torch.dtype:
-    """float32 for a small model on the CPU, else bfloat16."""
-    return torch.float32 if device.type == "cpu" and 4 * parameters < FLOAT32_LIMIT_BYTES else torch.bfloat16
+    """float32 for a small model on the CPU, else bfloat16: its half of the bytes counts where weights are many.
+
+    A CPU that multiplies bfloat16 by itself gains from it already where weights leave the cache.
+    """
+    few = FLOAT32_FEW if _multiplies_bfloat16() else FLOAT32_MANY
+    return torch.float32 if device.type == "cpu" and parameters < few else torch.bfloat16
+
+
+def _multiplies_bfloat16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 # Whether they fit -----------------------------------------------------------------------------------------------------
@@ -211,17 +233,16 @@ def _refuse_vocabulary(folder: Path, tokenizer: int, checkpoint: int) -> NoRetur
 # Taking them over -----------------------------------------------------------------------------------------------------
 
 
-def _take_over(
+def _taken_over(
     weights: Weights,
     shapes: Shapes,
     head_dim: int,
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
-) -> dict[str, nn.Parameter]:
-    """Every parameter of the model, on its device."""
+) -> Iterator[tuple[str, nn.Parameter]]:
+    """Every parameter of the model with its name, on its device."""
     total, done = sum(part.tensor.nbytes for name in shapes for part in weights.parts(name)), 0
-    state: dict[str, nn.Parameter] = {}
     progress("weights", 0.0)
     for name, shape in shapes.items():
         parts = weights.parts(name)
@@ -232,10 +253,19 @@ def _take_over(
             _check_finite(weights.name_in_file(name), tensor, parts[0].file)
         if weights.is_hugging_face and name.endswith(("wq.weight", "wk.weight")):
             tensor = _interleaved(tensor, head_dim)
-        state[name] = nn.Parameter(tensor, requires_grad=False)
+        yield name, nn.Parameter(tensor, requires_grad=False)
         done += sum(part.tensor.nbytes for part in parts)
         progress("weights", done / total)
-    return state
+
+
+def place(model: Transformer, name: str, parameter: nn.Parameter, quantization: Quantization | None) -> None:
+    """Gives the model one of its parameters, made small where it belongs to a linear layer and that is wished."""
+    path = name.removesuffix(".weight")
+    module = model.get_submodule(path)
+    if quantization is not None and isinstance(module, nn.Linear):
+        model.set_submodule(path, small_linear(parameter.detach(), quantization, head=name == HEAD))
+    else:
+        module.weight = parameter
 
 
 def _joined(name: str, shape: tuple[int, ...], parts: list[Part], device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -275,8 +275,7 @@ class _Process:
             self._engine.status = Status("loading", event.stage, event.fraction)
         elif isinstance(event, Ready):
             self.ready = event
-            detail = f"{event.device}, {event.dtype}"
-            self._engine.status = Status("ready", detail, None, event.max_batch_size, event.cache_bytes)
+            self._engine.status = Status("ready", _told(event), None, event.max_batch_size, event.cache_bytes)
             self.loaded.set_result(event)
         elif event.id is None:
             self._mourn(by_name(event.kind)(event.message))
@@ -340,6 +339,16 @@ class _Process:
                 os.killpg(self._supervisor.pid, signal.SIGKILL)
             self._supervisor.wait(timeout=5)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _told(ready: Ready) -> str:
+    """What a loaded model is: where, in which numbers, and how large."""
+    kind = f"{ready.dtype}, weights in {ready.quantization}" if ready.quantization else ready.dtype
+    return f"{ready.device}, {kind}, {_size(ready.weight_bytes)}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _spawn(log_file: Path) -> tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]:

@@ -132,9 +132,15 @@ def model_args(description: Description, max_seq_len: int | None, vocabulary: Ca
 
 
 def _meta_args(params: Description, vocabulary: Callable[[], int]) -> ModelArgs:
-    for key in ("quantization_args", "lora_args", "vision_model", "moe_args"):
+    for key in ("quantization_args", "lora_args"):  # Meta's int4 models: QLoRA and SpinQuant
         if params.values.get(key) is not None:
-            params.refuse(f"`{key}`: only plain text models of Llama 3 can be loaded, neither quantised nor adapted")
+            params.refuse(
+                f"`{key}`: checkpoints that are already quantised cannot be loaded. Take the bfloat16 one of the same "
+                "model, and set `quantization: int4` in the config of its provider"
+            )
+    for key in ("vision_model", "moe_args"):
+        if params.values.get(key) is not None:
+            params.refuse(f"`{key}`: only plain text models of Llama 3 can be loaded")
     if params.values.get("vision_chunk_size", -1) not in (None, -1):
         params.refuse("`vision_chunk_size`: models that read images cannot be loaded")
     dim, n_heads, scaled = params.whole("dim"), params.whole("n_heads", most=4096), params.flag("use_scaled_rope")

@@ -48,6 +48,13 @@ class ModelArgs:
     def head_dim(self) -> int:
         return self.dim // self.n_heads
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers the model is made of, however they are kept."""
+        attention = 2 * self.dim * self.head_dim * (self.n_heads + self.n_kv_heads)
+        layer = attention + 3 * self.dim * self.hidden_dim + 2 * self.dim
+        return self.n_layers * layer + self.dim * (self.vocab_size * (1 if self.tied_head else 2) + 1)
+
 
 def rotary_frequencies(head_dim: int, theta: float, scaling: RopeScaling | None) -> Tensor:
     """The angle by which each pair of a head turns from one position to the next: (D/2,) float32."""

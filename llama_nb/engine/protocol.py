@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from llama_nb.prompt_format.grammar import Grammar, Guide
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
+
+Quantization = Literal["int8", "int4", "fp8"]
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     """Load this checkpoint; `device` and `dtype` may be "auto". The first command, sent once.
 
     `max_batch_size`: how many requests may run at once; None leaves it to the device.
+    `quantization`: how small the weights of the linear layers are made; None leaves them as they are.
     """
 
     checkpoint: str
@@ -44,6 +47,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     dtype: str = "auto"
     max_seq_len: int | None = None
     max_batch_size: int | None = None
+    quantization: Quantization | None = None
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -95,6 +99,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name.
 
     `cache_bytes` is what keys and values of all conversations may take, those that are only kept included.
+    `weight_bytes` is what its parameters take as they are kept.
     """
 
     device: str
@@ -105,6 +110,8 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     control: dict[str, int]
     max_batch_size: int
     cache_bytes: int
+    quantization: Quantization | None = None
+    weight_bytes: int = 0
 
 
 class Queued(msgspec.Struct, tag=True, frozen=True):

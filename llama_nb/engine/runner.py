@@ -244,5 +244,4 @@ def _chunk_tokens(model: Transformer, device: torch.device) -> int:
     """How many tokens of a prompt are read at once: short enough that a cancel does not wait long."""
     if device.type == "cuda":
         return 512
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return min(max(int(CHUNK_SECONDS * CPU_FLOPS / (2 * parameters)), SMALLEST_CHUNK), 256)
+    return min(max(int(CHUNK_SECONDS * CPU_FLOPS / (2 * model.args.parameters)), SMALLEST_CHUNK), 256)

@@ -103,7 +103,8 @@ def _check_kind(file: Path, name: str, tensor: Tensor) -> None:
         kind = str(tensor.dtype).removeprefix("torch.")
         raise CheckpointError(
             f"{file}: parameter `{name}` should be bfloat16, float16 or float32, got {kind}. "
-            "Quantised weights cannot be loaded: take the original ones."
+            "Weights that are already quantised cannot be loaded: take the bfloat16 ones, and set `quantization: fp8`, "
+            "int8 or int4 in the config of the provider."
         )
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         raise CheckpointError(f"{file}: parameter `{name}` was saved without its values, or as a sparse tensor.")

@@ -7,6 +7,7 @@ error are a log file. torch is imported only once the first command says what to
 from __future__ import annotations
 
 import logging
+import math
 import os
 import select
 import signal
@@ -117,6 +118,24 @@ class Connection:
         self._commands += self._reader.commands(data)
 
 
+def cores() -> int:
+    """How many threads compute: one for each physical core that is ours. Two on one core are slower than one."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    ours = os.sched_getaffinity(0)
+    siblings = {_read(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list") or str(cpu) for cpu in ours}
+    share, _, period = _read("/sys/fs/cgroup/cpu.max").partition(" ")  # of a container that may use only a part
+    quota = math.ceil(int(share) / int(period)) if share.isdigit() and period.isdigit() else len(siblings)
+    return max(1, min(len(siblings), quota))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
 def _load(start: Start, connection: Connection) -> Generator:
     """The generator for what `start` names. A failure is told to the kernel, and is the end of this process."""
     began = time.monotonic()
@@ -126,19 +145,27 @@ def _load(start: Start, connection: Connection) -> Generator:
 
     try:
         progress("starting torch", 0.0)
+        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))  # read when torch is loaded, and never again
         import torch
 
         from llama_nb.engine import checkpoint
+        from llama_nb.engine.quantize import pack_linears, stored_bytes
         from llama_nb.engine.runner import Runner
         from llama_nb.prompt_format.encode import DialogEncoder
 
         device = _device(start.device)
         dtype = None if start.dtype == "auto" else getattr(torch, start.dtype)
         model, tokenizer = checkpoint.load(
-            Path(start.checkpoint), device=device, dtype=dtype, max_seq_len=start.max_seq_len, progress=progress
+            Path(start.checkpoint),
+            device=device,
+            dtype=dtype,
+            max_seq_len=start.max_seq_len,
+            progress=progress,
+            quantization=start.quantization,
         )
+        pack_linears(model)
         dtype = model.norm.weight.dtype
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+        parameters = model.args.parameters
         if device.type == "cpu" and parameters < FEW_PARAMETERS:
             # Handing a small product to a second thread costs more than it saves: half the speed, measured on 5 M.
             torch.set_num_threads(1)
@@ -152,6 +179,8 @@ def _load(start: Start, connection: Connection) -> Generator:
             control=tokenizer.special_tokens,
             max_batch_size=runner.max_batch_size,
             cache_bytes=runner.slots.budget,
+            quantization=start.quantization,
+            weight_bytes=stored_bytes(model),
         )
     except Exception as error:
         log.exception("the checkpoint could not be loaded")

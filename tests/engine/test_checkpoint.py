@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from llama_nb.engine import checkpoint
 from llama_nb.engine.checkpoint import automatic_dtype, load, read_args
 from llama_nb.engine.description import meta_hidden_dim
 from llama_nb.engine.model import RopeScaling, Transformer
@@ -315,14 +316,19 @@ class TestArgs:
         assert "8192" in line
 
     @pytest.mark.parametrize(
-        ("device", "count", "dtype"),
+        ("device", "multiplies_bfloat16", "count", "dtype"),
         [
-            ("cpu", 499_999_999, torch.float32),
-            ("cpu", 500_000_000, torch.bfloat16),
-            ("cuda", 1000, torch.bfloat16),
+            ("cpu", False, 499_999_999, torch.float32),
+            ("cpu", False, 500_000_000, torch.bfloat16),
+            ("cpu", True, 29_999_999, torch.float32),
+            ("cpu", True, 30_000_000, torch.bfloat16),
+            ("cuda", False, 1000, torch.bfloat16),
         ],
     )
-    def test_the_automatic_dtype(self, device: str, count: int, dtype: torch.dtype) -> None:
+    def test_the_automatic_dtype(
+        self, device: str, multiplies_bfloat16: bool, count: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checkpoint, "_multiplies_bfloat16", lambda: multiplies_bfloat16)
         assert automatic_dtype(torch.device(device), count) == dtype
 
     def test_the_automatic_dtype_of_a_small_model(self, tmp_path: Path) -> None:

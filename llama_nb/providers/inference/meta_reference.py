@@ -7,9 +7,9 @@ import math
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from llama_nb.apis.inference import (
     ChatCompletionResponse,
@@ -38,7 +38,7 @@ from llama_nb.apis.messages import (
 from llama_nb.apis.models import ModelDef
 from llama_nb.config import EMBEDDED_MODEL, checkpoints_folder, embedded_checkpoint, is_checkpoint
 from llama_nb.engine.client import Engine, Status
-from llama_nb.engine.protocol import Done, Piece, Sampling, Start, Submit
+from llama_nb.engine.protocol import Done, Piece, Quantization, Sampling, Start, Submit
 from llama_nb.errors import BadRequest, NotSupported
 from llama_nb.prompt_format.answer import AnswerReader
 from llama_nb.prompt_format.constrain import call_grammar, call_guide, required_tools, response_grammar
@@ -60,7 +60,8 @@ class Config(BaseModel):
 
     `prompt_family` says which prompts the model reads, where its name does not; `prompt_layout` "llama_stack" lays
     them out as Llama Stack did; `today` is the date that they tell, instead of the day's. Without `guided_calls` a
-    model may write calls of tools and arguments that nobody offered, which are then no calls.
+    model may write calls of tools and arguments that nobody offered, which are then no calls. `quantization` is
+    "int8", "int4" or "fp8", or Llama Stack's form of it, {type: fp8}.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,11 +73,22 @@ class Config(BaseModel):
     max_seq_len: int | None = Field(default=None, gt=0)
     max_batch_size: int | None = Field(default=None, ge=1)
     torch_seed: int | None = None
-    quantization: None = None
+    quantization: Quantization | None = None
     prompt_family: Family | None = None
     prompt_layout: Layout = "published"
     today: date | None = None
     guided_calls: bool = True
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _is_a_quantization(cls, value: Any) -> Any:
+        named = value["type"] if isinstance(value, dict) and value.keys() == {"type"} else value
+        if value is None or value == {"type": "bf16"}:
+            return None  # Llama Stack's bf16: the weights as they are
+        if not isinstance(named, str) or named not in get_args(Quantization):
+            known = ", ".join(get_args(Quantization))
+            raise ValueError(f"there is no quantization {value!r}. Choose one of {known}, or write {{type: fp8}}")
+        return named
 
     @model_validator(mode="after")
     def _names_a_checkpoint(self) -> Config:
@@ -123,6 +135,7 @@ class MetaReference:
                 dtype=config.dtype,
                 max_seq_len=config.max_seq_len,
                 max_batch_size=config.max_batch_size,
+                quantization=config.quantization,
             )
         )
         self._seeds = itertools.count(config.torch_seed) if config.torch_seed is not None else None
