@@ -191,6 +191,8 @@ class Conversation:
                 self._about_tools()
             else:
                 self._plain_turn()
+        if not self.messages or self.messages[-1].role != "assistant":
+            self._call()  # there was nothing to say about these tools
 
     def _length(self) -> int:
         if self.rng.random() < 0.012:
