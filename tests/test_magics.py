@@ -294,7 +294,9 @@ def test_status_tells_what_a_generator_takes_at_once_and_how_much_it_may_keep(ke
     kernel.run("%llama use endless")
     kernel.run("%llama -n 4 hi")
     [status] = kernel.run("%llama status").markdown
-    assert re.search(r"cpu, float32, 1 MB, up to 8 answers at once, up to [\d,]+ MiB of conversations in memory", status)
+    assert re.search(
+        r"cpu, float32, 1 MB, up to 8 answers at once, up to [\d,]+ MiB of conversations in memory", status
+    )
 
 
 def test_help_and_an_empty_line_show_all_options_and_commands(kernel: Kernel) -> None:
