@@ -123,13 +123,17 @@ def _prepare(folder: Path, preset: Preset, seed: int) -> dict[str, object]:
 def _train(tokens: Path, options: argparse.Namespace, preset: Preset) -> dict[str, Any]:
     import torch
 
+    from llama_nb.demo.ranks import joined
     from llama_nb.demo.train import train
 
     device = options.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     shape, plan = preset.shape_and_plan()
-    outcome = train(tokens, options.out, shape, plan, seed=options.seed, device=device, report=_report)
+    with joined(device) as ranks:
+        outcome = train(
+            tokens, options.out, shape, plan, seed=options.seed, device=device, ranks=ranks, report=_report
+        )
     return {"preset": options.preset, "seed": options.seed, "device": device, **asdict(outcome)}
 
 

@@ -9,7 +9,7 @@ import itertools
 import math
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class Batch(NamedTuple):
     weights: Tensor
 
 
-def batches(dialogs: list[Tensor], bos: int, plan: Plan, chance: torch.Generator) -> Iterator[Batch]:
+def batches(dialogs: Sequence[Tensor], bos: int, plan: Plan, chance: torch.Generator) -> Iterator[Batch]:
     """One for each step: of dialogs, and of random spans before and between them."""
     groups = endless_groups(dialogs, plan.batch_tokens, chance)
     for step in itertools.count(1):
@@ -51,7 +51,7 @@ def batches(dialogs: list[Tensor], bos: int, plan: Plan, chance: torch.Generator
             yield padded(next(groups), plan.batch_tokens, plan.heard * plan.share(step))
 
 
-def endless_groups(dialogs: list[Tensor], batch_tokens: int, chance: torch.Generator) -> Iterator[list[Tensor]]:
+def endless_groups(dialogs: Sequence[Tensor], batch_tokens: int, chance: torch.Generator) -> Iterator[list[Tensor]]:
     """Dialogs of like length that make a batch, each dialog once in each pass, in random order."""
     lengths = [len(dialog) for dialog in dialogs]
     while True:

@@ -6,6 +6,7 @@ Matrices are trained by Muon (momentum, orthogonalized), embeddings and norms by
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from llama_nb.demo.batches import Batch, groups_of, padded
 from llama_nb.demo.plan import Plan
+from llama_nb.demo.ranks import Ranks
 from llama_nb.engine.model import Block, Transformer
 
 Run = Callable[..., Tensor]
@@ -62,12 +64,23 @@ def hidden_states(model: Transformer, ids: Tensor, run: Run = run_block) -> Tens
     return model.norm(x).to(dtype)
 
 
-def loss_of(model: Transformer, batch: Batch, run: Run = run_block) -> Tensor:
-    """Cross-entropy of the tokens, as far as each counts."""
-    hidden = hidden_states(model, batch.ids, run)
-    logits = hidden @ model.output.weight.to(hidden.dtype).T
-    losses = F.cross_entropy(logits.flatten(0, 1).float(), batch.targets.flatten(), reduction="none")
-    return (losses * batch.weights.flatten()).sum()
+def run_head(x: Tensor, head: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy of the tokens, as far as each counts: (rows, width, dim) → a scalar."""
+    logits = x @ head.to(x.dtype).T
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    return (losses * weights.flatten()).sum()
+
+
+class Runs(NamedTuple):
+    """The two functions in which the time goes: as written, or compiled."""
+
+    block: Run = run_block
+    head: Run = run_head
+
+
+def loss_of(model: Transformer, batch: Batch, runs: Runs = Runs()) -> Tensor:  # noqa: B008  immutable
+    hidden = hidden_states(model, batch.ids, runs.block)
+    return runs.head(hidden, model.output.weight, batch.targets, batch.weights)
 
 
 @torch.no_grad()
@@ -83,7 +96,6 @@ def validation_loss(model: Transformer, dialogs: list[Tensor], batch_tokens: int
     return total / max(count, 1)
 
 
-
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
@@ -94,12 +106,17 @@ class Learner:
     to launch one by one than to run.
     """
 
-    def __init__(self, model: Transformer, plan: Plan, device: torch.device) -> None:
-        self._model, self._device = model, device
-        self._block: Run = torch.compile(run_block, dynamic=True) if device.type == "cuda" else run_block
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        self._gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    def __init__(self, model: Transformer, plan: Plan, device: torch.device, ranks: Ranks) -> None:
+        self._model, self._device, self._ranks = model, device, ranks
+        self._runs = Runs()
+        if device.type == "cuda":
+            self._runs = Runs(*(torch.compile(run, dynamic=True) for run in self._runs))
+        # One after another in a single tensor, so that it is cleared, and averaged over the ranks, at once.
+        parameters = list(model.parameters())
+        self._gradient = torch.zeros(sum(parameter.numel() for parameter in parameters), device=device)
+        parts = self._gradient.split([parameter.numel() for parameter in parameters])
+        for parameter, part in zip(parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
         self._optimizers = Optimizers(model, plan)
         # One pool for all graphs: they run one after another, and each alone would keep gigabytes.
         self._pool = torch.cuda.graph_pool_handle() if device.type == "cuda" else None
@@ -110,7 +127,7 @@ class Learner:
         self._optimizers.set_share(share)
         if self._device.type != "cuda":
             loss = self._slopes(batch)
-            self._optimizers.step()
+            self._step()
             return loss
         shape = batch.ids.shape
         if shape not in self._captured:
@@ -119,12 +136,16 @@ class Learner:
         for its_part, part in zip(its_batch, batch, strict=True):
             its_part.copy_(part.pin_memory(), non_blocking=True)
         graph.replay()
-        self._optimizers.step()
+        self._step()
         return loss
 
+    def _step(self) -> None:
+        self._ranks.average(self._gradient)
+        self._optimizers.step()
+
     def _slopes(self, batch: Batch) -> Tensor:
-        torch._foreach_zero_(self._gradients)
-        loss = loss_of(self._model, batch, self._block)
+        self._gradient.zero_()
+        loss = loss_of(self._model, batch, self._runs)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -135,7 +156,8 @@ class Learner:
             self._slopes(batch)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # Of this thread alone: another one looks after the ranks' transfers meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             loss = self._slopes(batch)
         return graph, batch, loss
 

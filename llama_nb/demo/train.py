@@ -24,6 +24,7 @@ from llama_nb.demo.batches import batches, read_dialogs
 from llama_nb.demo.initial import initialize
 from llama_nb.demo.learner import Learner, validation_loss
 from llama_nb.demo.plan import Plan, Shape
+from llama_nb.demo.ranks import Ranks
 from llama_nb.engine.model import Transformer
 
 log = logging.getLogger("llama_nb")
@@ -59,26 +60,32 @@ def train(
     *,
     seed: int,
     device: str,
+    ranks: Ranks = Ranks(),  # noqa: B008  frozen
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
-    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower."""
+    """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower.
+
+    Of several `ranks` the first alone reports, and writes.
+    """
     metadata = json.loads((tokens_folder / "metadata.json").read_text("utf-8"))
     vocab_size, bos = metadata["vocab_size"], metadata["bos_id"]
-    dialogs = read_dialogs(tokens_folder / "train.bin", bos)
+    dialogs = ranks.share_of(read_dialogs(tokens_folder / "train.bin", bos))
     validation = read_dialogs(tokens_folder / "validation.bin", bos)
     make_repeatable(device)
     torch.manual_seed(seed)
     model = Transformer(shape.args(vocab_size))
     initialize(model)
     model.to(device)
-    learn = Learner(model, plan, torch.device(device))
-    chance = torch.Generator().manual_seed(seed)
+    learn = Learner(model, plan, torch.device(device), ranks)
+    chance = torch.Generator().manual_seed(seed + ranks.rank)
     started, tokens, lowest = time.monotonic(), 0, math.inf
     smooth = torch.zeros((), device=device)
     for step, batch in zip(range(1, plan.steps + 1), batches(dialogs, bos, plan, chance), strict=False):
         loss = learn(batch, plan.share(step))
-        tokens += batch.ids.numel()
+        tokens += batch.ids.numel() * ranks.count
         smooth = torch.lerp(smooth, loss, 1 / min(step, 20))
+        if ranks.rank > 0:
+            continue
         if step % 20 == 0:
             report(Progress(step, plan.steps, float(smooth), tokens, time.monotonic() - started))
         if step % plan.check_every == 0 or step == plan.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,10 @@ import torch
 from llama_nb.demo import batches, initial, learner, prepare, train
 from llama_nb.demo.__main__ import PRESETS, main
 from llama_nb.demo.plan import Plan
+from llama_nb.demo.ranks import Ranks
 from llama_nb.prompt_format.tokenizer import load_tokenizer
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +73,53 @@ def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
     plan = Plan(steps=40, batch_tokens=plan.batch_tokens, check_every=4, copying_steps=0)
     train.train(tokens, tmp_path, shape, plan, seed=1, device="cpu", report=note)
     assert checks[-1] < checks[0] - 0.5
+
+
+RANK = """
+import sys, torch
+from pathlib import Path
+from llama_nb.demo import learner
+from llama_nb.demo.batches import spans_to_copy
+from llama_nb.demo.ranks import joined
+from tests.demo.test_recipe import learned_from
+
+with joined("cpu") as ranks:
+    spans = spans_to_copy(280, 1024, torch.Generator().manual_seed(ranks.rank))
+    torch.save(learned_from(spans, ranks), Path(sys.argv[1]) / f"{ranks.rank}.pt")
+"""
+
+
+def learned_from(batch: batches.Batch, ranks: Ranks) -> dict[str, torch.Tensor]:
+    """The weights after one step."""
+    shape, plan = PRESETS["toy"].shape_and_plan()
+    torch.manual_seed(0)
+    model = learner.Transformer(shape.args(300))
+    initial.initialize(model)
+    learner.Learner(model, plan, torch.device("cpu"), ranks)(batch, 1.0)
+    return model.state_dict()
+
+
+def test_ranks_take_the_step_that_one_would_take_with_what_all_of_them_read(tmp_path: Path) -> None:
+    (tmp_path / "rank.py").write_text(RANK, "utf-8")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    run = subprocess.run(
+        [*torchrun, str(tmp_path / "rank.py"), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    read = [batches.spans_to_copy(280, 1024, torch.Generator().manual_seed(seed)) for seed in range(2)]
+    both = learned_from(batches.Batch(*map(side_by_side, *read)), Ranks())
+    for name, weights in both.items():
+        assert torch.equal(first[name], second[name])
+        torch.testing.assert_close(first[name], weights, atol=1e-3, rtol=0)
+
+
+def side_by_side(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Rows of both, filled up to one width; weights are halved, for together they are to count 1."""
+    width = max(one.shape[1], other.shape[1])
+    rows = torch.cat([torch.nn.functional.pad(part, (0, width - part.shape[1])) for part in (one, other)])
+    return rows / 2 if rows.is_floating_point() else rows
 
 
 def test_only_answers_are_learned_and_their_last_token_too(tokens: Path) -> None:
