@@ -17,7 +17,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from llama_nb.errors import LlamaError, did_you_mean
 from llama_nb.failures import Failures
 from llama_nb.interpolation import interpolate
-from llama_nb.magic_line import HELP, WrongOption, parse_options, rewrite_llama_lines
+from llama_nb.magic_line import HELP, OPTIONS, WrongOption, parse_options, rewrite_llama_lines
 from llama_nb.views import Form, cell_text, show, show_in_background, show_markdown, view_of
 
 if TYPE_CHECKING:
@@ -278,13 +278,19 @@ def fix_options(prompt: str) -> dict[str, Any] | None:
 
     >>> fix_options("fix"), fix_options("fix -f code"), fix_options("fix my bike")
     ({}, {'format': 'code'}, None)
+
+    Raises:
+        UsageError: nothing but an option stands behind it, and that cannot be meant.
     """
     word, _, rest = prompt.strip().partition(" ")
     if word not in FIX:
         return None
     try:
         options, rest = parse_options(rest)
-    except WrongOption:
+    except WrongOption as error:
+        option, *values = rest.split()
+        if option in OPTIONS and len(values) < 2:
+            raise UsageError(str(error)) from None
         return None
     return None if rest.strip() else options
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 import importlib
 import inspect as python_inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from llama_nb import loop
 from llama_nb.apis.inference import EmbeddingsResponse, Inference, TokenCount
 from llama_nb.apis.inspect import HealthInfo, ProviderInfo, RouteInfo
-from llama_nb.apis.messages import InterleavedTextMedia, Message, ToolDefinition, ToolPromptFormat
+from llama_nb.apis.messages import InterleavedTextMedia, Message, StopReason, ToolDefinition, ToolPromptFormat
 from llama_nb.apis.models import ModelDef, ModelDefWithProvider
 from llama_nb.config import ProviderEntry, RunConfig, is_checkpoint, load_config, validation_complaints
 from llama_nb.engine.client import Status
-from llama_nb.errors import ConfigError, ModelNotFound, did_you_mean
+from llama_nb.errors import BadRequest, ConfigError, ModelNotFound, did_you_mean
 from llama_nb.providers import inference as inference_providers
 from llama_nb.providers.inference import InferenceProvider
 
@@ -32,6 +32,8 @@ PROVIDER_TYPES = {"inference": inference_providers.PROVIDER_TYPES}
 NOT_YET = ("agents", "memory", "safety", "telemetry")
 # Served by the stack itself, so no provider can be named for them (Llama Stack's R-2).
 BUILT_IN = ("inspect", "memory_banks", "models", "shields")
+
+_MESSAGES: TypeAdapter[list[Message]] = TypeAdapter(list[Message])
 
 
 class Stack:
@@ -214,9 +216,11 @@ class Router:
     def __init__(self, models: Registry) -> None:
         self._models = models
 
-    def chat_completion(self, model: str, messages: list[Message], *args: Any, **kwargs: Any) -> Any:
-        """See `apis.inference.Inference`; an unknown model raises at once."""
-        return _asked(self._models.provider_of(model).chat_completion, model, messages, *args, **kwargs)
+    def chat_completion(
+        self, model: str, messages: Sequence[Message | Mapping[str, Any]], *args: Any, **kwargs: Any
+    ) -> Any:
+        """See `apis.inference.Inference`; an unknown model raises at once. Messages may be dicts, as JSON has them."""
+        return _asked(self._models.provider_of(model).chat_completion, model, _read(messages), *args, **kwargs)
 
     def completion(self, model: str, content: InterleavedTextMedia, *args: Any, **kwargs: Any) -> Any:
         """As `chat_completion`, of a text that is to go on."""
@@ -228,12 +232,31 @@ class Router:
     async def count_tokens(
         self,
         model: str,
-        messages: list[Message],
+        messages: Sequence[Message | Mapping[str, Any]],
         tools: list[ToolDefinition] | None = None,
         tool_prompt_format: ToolPromptFormat | None = None,
     ) -> TokenCount:
         provider = self._models.provider_of(model)
-        return await loop.cross(provider.count_tokens(model, messages, tools, tool_prompt_format))
+        return await loop.cross(provider.count_tokens(model, _read(messages), tools, tool_prompt_format))
+
+
+def _is_answer(message: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(message, dict) and message.get("role") == "assistant"
+
+
+def _read(messages: Sequence[Message | Mapping[str, Any]]) -> list[Message]:
+    """Raises BadRequest for what is no message, with its place and the reason."""
+    answered = {"stop_reason": StopReason.end_of_turn}
+    try:
+        return _MESSAGES.validate_python(
+            [answered | message if _is_answer(message) else message for message in messages]
+        )
+    except (ValidationError, TypeError) as error:
+        shape = '{"role": "user", "content": "…"}'
+        raise BadRequest(
+            f"messages cannot be read: {error}\nEach is a message, or a dict such as {shape}; the roles are system, "
+            "user, assistant and ipython (what a tool gave back)."
+        ) from error
 
 
 def _asked(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -174,6 +174,12 @@ def test_other_words_with_fix_are_questions(kernel: Kernel, prompt: str) -> None
     assert kernel.value("sent()") == [prompt]
 
 
+@pytest.mark.parametrize(("line", "reason"), [("fix -f WRONG", "no format `WRONG`"), ("fix -T", "needs a value")])
+def test_a_wrong_option_of_fix_is_told_and_no_question(kernel: Kernel, line: str, reason: str) -> None:
+    assert reason in kernel.run(f"%llama {line}").printed
+    assert kernel.value("sent()") == []
+
+
 # --- Forms --------------------------------------------------------------------------------------------------------------
 
 

@@ -147,6 +147,30 @@ def test_every_call_reaches_the_provider_of_its_model_from_any_loop() -> None:
     assert asyncio.run(all_of("b")) == ["two", "two", "two", 2, 2]
 
 
+def test_messages_may_be_dicts_as_json_has_them() -> None:
+    stack = stack_of(entry("scripted", answers=["one"]))
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes?"}, UserMessage(content="well")]
+    response = loop.run(stack.inference.chat_completion(stack.default_model, said))
+    assert response.completion_message.content == "one"
+    assert loop.run(stack.inference.count_tokens(stack.default_model, said[:1])).prompt_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([{"role": "tool", "content": "5"}], r"(?s)'tool'.*ipython"),
+        ([{"content": "hi"}], "role"),
+        ([{"role": "user"}], r"0\.user\.content"),
+        (["hi"], "0"),
+        (5, "not iterable"),
+    ],
+)
+def test_what_is_no_message_is_told(messages: Any, reason: str) -> None:
+    stack = stack_of(entry("scripted", answers=["one"]))
+    with pytest.raises(errors.BadRequest, match=reason):
+        stack.inference.chat_completion(stack.default_model, messages)
+
+
 def test_an_unknown_model_is_an_error_of_every_call() -> None:
     inference = two_of_a_name().inference
     with pytest.raises(errors.ModelNotFound):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -209,7 +210,7 @@ def validate(schema: Mapping[str, Any], text: str) -> Any:
     from jsonschema.validators import extend, validator_for
 
     try:
-        content = json.loads(text, parse_constant=_no_such_number)
+        content = json.loads(text, parse_constant=_no_such_number, parse_float=_finite)
         known = validator_for(schema, default=Draft202012Validator)
         exact = extend(known, {"multipleOf": _not_a_multiple, "pattern": _no_match})
         worst = best_match(exact(schema).iter_errors(content))
@@ -226,9 +227,7 @@ def _not_a_multiple(validator: Any, divisor: Any, number: Any, schema: Any) -> I
     """Decimals count as they are written: in binary 0.07 is no multiple of 0.01."""
     from jsonschema.exceptions import ValidationError
 
-    if validator.is_type(number, "number") and (
-        abs(number) == float("inf") or Fraction(str(number)) % Fraction(str(divisor))
-    ):
+    if validator.is_type(number, "number") and Fraction(str(number)) % Fraction(str(divisor)):
         yield ValidationError(f"{number!r} is not a multiple of {divisor!r}")
 
 
@@ -242,6 +241,13 @@ def _no_match(validator: Any, pattern: str, text: Any, schema: Any) -> Iterator[
 
 def _no_such_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):
+        raise ValueError(f"{written} is beyond the range of numbers")
+    return number
 
 
 def _shortened(text: str) -> str:

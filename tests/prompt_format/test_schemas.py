@@ -136,6 +136,7 @@ def test_a_text_that_fits_is_read() -> None:
         ('{"a": [1', "not JSON"),
         ("", "not JSON"),
         ("NaN", "NaN is no number"),
+        ("1e999", "1e999 is beyond"),
         ("1" * 5000, "not JSON"),
         ('{"a": "x"}', r"`\$\.a`: 'x' is not of type 'array'"),
         ('{"a": [1, "y"]}', r"`\$\.a\[1\]`"),
@@ -155,7 +156,7 @@ def test_a_text_that_does_not_fit_says_where(text: str, words: str) -> None:
 def test_a_decimal_is_a_multiple_as_it_is_written(divisor: float, text: str) -> None:
     schema = {"type": "number", "multipleOf": divisor}
     assert validate(schema, text) == float(text)
-    for other in ("1.00000000005", "1e999"):
+    for other in ("1.00000000005",):
         with pytest.raises(AnswerInvalid, match="is not a multiple of"):
             validate(schema, other)
 
