@@ -156,9 +156,8 @@ def test_a_text_that_does_not_fit_says_where(text: str, words: str) -> None:
 def test_a_decimal_is_a_multiple_as_it_is_written(divisor: float, text: str) -> None:
     schema = {"type": "number", "multipleOf": divisor}
     assert validate(schema, text) == float(text)
-    for other in ("1.00000000005",):
-        with pytest.raises(AnswerInvalid, match="is not a multiple of"):
-            validate(schema, other)
+    with pytest.raises(AnswerInvalid, match="is not a multiple of"):
+        validate(schema, "1.00000000005")
 
 
 def test_classes_of_a_pattern_may_be_those_of_ascii() -> None:
