@@ -25,7 +25,19 @@ from llama_nb.apis.messages import (
     UserMessage,
     tool_name_str,
 )
-from llama_nb.demo import general, manners, personal, searches, showing, statements, tooltalk, values, words
+from llama_nb.demo import (
+    asks,
+    general,
+    manners,
+    offers,
+    personal,
+    results,
+    searches,
+    showing,
+    statements,
+    values,
+    words,
+)
 from llama_nb.demo.topics import ABOUT_LLAMA_NB, SMALL_TALK, Topic
 from llama_nb.prompt_format.call_text import needs_python_tag
 from llama_nb.prompt_format.render import MONTHS
@@ -151,7 +163,7 @@ class Conversation:
         self.brief = False
         self.prefix = ""
         self.calls = 0
-        self.offers: list[tooltalk.Offer] = []
+        self.offers: list[offers.Offer] = []
         self.searches: list[BuiltinTool] = []
         self.format = ToolPromptFormat.json
 
@@ -170,7 +182,7 @@ class Conversation:
             self.tools = [ToolDefinition(tool_name=tool) for tool in self.searches]
         if not self.searches or rng.random() < 0.4:
             self.format = rng.choices((ToolPromptFormat.json, ToolPromptFormat.function_tag), (57, 43))[0]
-            self.offers = tooltalk.offers(rng)
+            self.offers = offers.offers(rng)
             if self.searches:
                 self.offers = self.offers[:2]
             self.tools += [one.definition for one in self.offers]
@@ -295,8 +307,8 @@ class Conversation:
         elif rng.random() < 0.6:
             self._say(Turn(*general.live(rng)))
         else:
-            one = tooltalk.some_offer(rng)
-            self._say(Turn(tooltalk.use(rng, one).ask, general.NO_TOOL, general.NO_TOOL_BRIEF))
+            one = offers.some_offer(rng)
+            self._say(Turn(asks.use(rng, one).ask, general.NO_TOOL, general.NO_TOOL_BRIEF))
 
     def _state(self) -> None:
         """Something is said, and nothing wanted."""
@@ -330,8 +342,8 @@ class Conversation:
         if self._may_be_served():
             self._plain_turn()
             return
-        other = tooltalk.other_than(self.rng, self.offers)
-        self._say(Turn(tooltalk.use(self.rng, other).ask, NO_FITTING_TOOL, NO_FITTING_TOOL_BRIEF))
+        other = offers.other_than(self.rng, self.offers)
+        self._say(Turn(asks.use(self.rng, other).ask, NO_FITTING_TOOL, NO_FITTING_TOOL_BRIEF))
 
     def _about_tools(self) -> None:
         rng = self.rng
@@ -346,8 +358,8 @@ class Conversation:
         elif kind < 0.75:
             self._unanswerable()
         elif missing := [one.family.missing for one in self.offers if one.family.missing]:
-            asks, back = rng.choice(missing)
-            self._say(Turn(words.typed(rng, rng.choice(asks.split("|")), closers=(" please", "?")), back))
+            lacking, back = rng.choice(missing)
+            self._say(Turn(words.typed(rng, rng.choice(lacking.split("|")), closers=(" please", "?")), back))
 
     def _call(self) -> None:
         rng = self.rng
@@ -362,22 +374,22 @@ class Conversation:
         kind = rng.random()
         if kind < 0.1 and self._call_twice(one):
             return
-        use = tooltalk.use(rng, one)
+        use = asks.use(rng, one)
         self._ask(use.ask)
         self._write_call(one.name, use.arguments)
         if rng.random() < 0.5:
             self._answer_of(one, use)
-        if rng.random() < 0.1 and (then := tooltalk.again(rng, one, use)):
+        if rng.random() < 0.1 and (then := asks.again(rng, one, use)):
             self._ask(then.ask)
             self._write_call(one.name, then.arguments)
             if rng.random() < 0.7:
                 self._answer_of(one, then)
 
-    def _call_twice(self, one: tooltalk.Offer) -> bool:
+    def _call_twice(self, one: offers.Offer) -> bool:
         """Two things in one request: the second call follows the first result."""
         rng = self.rng
         other = rng.choice(self.offers)
-        both = tooltalk.two_values(rng, one) if other is one else tooltalk.two_at_once(rng, one, other)
+        both = asks.two_values(rng, one) if other is one else asks.two_at_once(rng, one, other)
         if both is None:
             return False
         first, second = both.uses
@@ -390,23 +402,23 @@ class Conversation:
         self._answer_to(came_then[0], f"{came[1]} {came_then[1]}")
         return True
 
-    def _answer_of(self, one: tooltalk.Offer, use: tooltalk.Use) -> None:
+    def _answer_of(self, one: offers.Offer, use: asks.Use) -> None:
         self._answer_to(*self._come(one, use))
 
-    def _come(self, one: tooltalk.Offer, use: tooltalk.Use) -> tuple[str, str]:
+    def _come(self, one: offers.Offer, use: asks.Use) -> tuple[str, str]:
         """What comes of a call, and what is said of it."""
         rng = self.rng
         kind = rng.random()
         if kind < 0.09:
             text = values.fill(rng, rng.choice(manners.FAILURES))
-            return text, f"I could not do that: {tooltalk.trouble(text)}."
+            return text, f"I could not do that: {results.trouble(text)}."
         if kind < 0.14:
             text = values.fill(rng, rng.choice(manners.DENIALS))
             reason = text.removeprefix("denied").removeprefix(": ")
             plain = not reason or reason == "the user did not allow this call"
             return text, NOT_ALLOWED if plain else f"{NOT_ALLOWED[:-1]}: {reason}."
-        came = tooltalk.result(rng, one)
-        return came, tooltalk.told(one, use, came)
+        came = results.result(rng, one)
+        return came, results.told(one, use, came)
 
     def _ask(self, text: str) -> None:
         self.messages.append(UserMessage(content=text))

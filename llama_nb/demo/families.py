@@ -47,6 +47,11 @@ class Family(NamedTuple):
     serves_any: bool = False
     rivals: frozenset[str] = frozenset()
 
+    @property
+    def required(self) -> set[int]:
+        """The numbers of the parameters that each request must give."""
+        return {place for place, parameter in enumerate(self.parameters) if parameter.required}
+
 
 @cache
 def families() -> tuple[Family, ...]:
