@@ -43,13 +43,13 @@ class Preset:
 
 PRESETS = {
     "full": Preset(
-        dialogs=1_200_000,
+        dialogs=2_000_000,
         validation=1000,
         vocabulary_dialogs=20_000,
         base_tokens=5120,
         longest=2048,
         shape={"dim": 384, "n_layers": 6, "n_heads": 6, "n_kv_heads": 2},
-        plan={"steps": 24_000, "batch_tokens": 32_768, "check_every": 2000},
+        plan={"steps": 72_000, "batch_tokens": 32_768, "check_every": 4000},
     ),
     "cpu": Preset(
         dialogs=100_000,

@@ -17,7 +17,8 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.demo import CHECKPOINT
-from tests.demo import tool_cases, tool_cases_unseen
+from tests.counts import full
+from tests.demo import tool_cases, tool_cases_fresh, tool_cases_unseen
 from tests.demo.tool_calls import SETS, Outcome, ask_all, failures, is_the_call, messages_of, score, table
 from tests.demo.tool_cases import DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
 
@@ -26,14 +27,15 @@ from tests.demo.tool_cases import DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
 FLOORS = {"known": (0.88, 0.07), "unseen": (0.56, 0.18)}
 TOLD = 0.85
 
-ALL_DUE = [*tool_cases.DUE, *tool_cases_unseen.DUE]
-ALL_CASES = [*tool_cases.CASES, *tool_cases_unseen.CASES]
+MODULES = (tool_cases, tool_cases_unseen, tool_cases_fresh)
+ALL_DUE = [case for module in MODULES for case in module.DUE]
+ALL_CASES = [case for module in MODULES for case in module.CASES]
 
 
 @pytest.mark.parametrize("cases", SETS)
 @pytest.mark.parametrize("tool_format", FORMATS)
 def test_the_guide_calls_what_it_should_and_nothing_else(tool_format: str, cases: str) -> None:
-    outcomes = ask_all(CHECKPOINT, SETS[cases], [tool_format])
+    outcomes = ask_all(CHECKPOINT, SETS[cases][:: full(3, 1)], [tool_format])
     got = score(outcomes)
     shown = f"\n{table(outcomes)}\n{failures(outcomes)}"
     right, for_nothing = FLOORS[cases]
@@ -45,7 +47,7 @@ def test_the_guide_calls_what_it_should_and_nothing_else(tool_format: str, cases
 # --- The cases themselves -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cases", [tool_cases, tool_cases_unseen])
+@pytest.mark.parametrize("cases", MODULES)
 def test_there_are_enough_of_each_kind(cases: ModuleType) -> None:
     assert len(cases.DUE) >= 120 and len(cases.NOT_DUE) >= 70 and len(cases.RESULTS) >= 10
     assert len({tool_name_str(tool.tool_name) for case in cases.CASES for tool in case.tools}) >= 40

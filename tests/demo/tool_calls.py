@@ -1,6 +1,6 @@
 """How well a checkpoint calls tools: each case of a set, in each format, answered greedily.
 
-    python -m tests.demo.tool_calls FOLDER [json|function_tag …] [--cases known|unseen] [--free]
+    python -m tests.demo.tool_calls FOLDER [json|function_tag …] [--cases known|unseen|fresh] [--free]
 
 Asked through the stack, as everybody asks.
 """
@@ -28,11 +28,11 @@ from llama_nb.apis.messages import (
     tool_name_str,
 )
 from llama_nb.stack import Stack
-from tests.demo import tool_cases, tool_cases_unseen
+from tests.demo import tool_cases, tool_cases_fresh, tool_cases_unseen
 from tests.demo.tool_cases import FORMATS, Call, Result, ToolCase
 from tests.stacks import entry, stack_of
 
-SETS = {"known": tool_cases.CASES, "unseen": tool_cases_unseen.CASES}
+SETS = {"known": tool_cases.CASES, "unseen": tool_cases_unseen.CASES, "fresh": tool_cases_fresh.CASES}
 TODAY = date(2026, 5, 20)
 LONGEST_ANSWER = 120  # tokens
 
@@ -166,7 +166,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("formats", nargs="*", default=FORMATS)
-    parser.add_argument("--cases", choices=SETS, default="unseen")
+    parser.add_argument("--cases", choices=SETS, default="fresh")
     parser.add_argument("--free", action="store_true", help="without `guided_calls`")
     asked = parser.parse_args()
     outcomes = ask_all(asked.folder, SETS[asked.cases], asked.formats, guided_calls=not asked.free)
