@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,10 +23,8 @@ WIDTH_STEP = 64  # tokens; few different shapes, so that a GPU can keep what it 
 
 def read_dialogs(path: Path, bos: int) -> list[Tensor]:
     """One int32 tensor for each dialog, the mark `LEARN` still in it."""
-    numbers = array("H", path.read_bytes())
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    whole = torch.tensor(numbers, dtype=torch.int32)
+    low, high = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8).view(-1, 2).int().unbind(1)
+    whole = low + 256 * high
     starts = (whole == bos).nonzero().flatten().tolist()
     return list(whole.tensor_split(starts[1:]))
 
