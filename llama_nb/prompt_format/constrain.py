@@ -94,9 +94,9 @@ def response_grammar(response_format: ResponseFormat | Mapping[str, Any]) -> Gra
     response_format = response_format_of(response_format)
     if isinstance(response_format, JsonSchemaResponseFormat):
         schemas.check(response_format.json_schema)
-        grammar = Grammar("json_schema", json.dumps(schemas.dated(schemas.closed(response_format.json_schema))))
+        grammar = Grammar("json_schema", json.dumps(schemas.readable(schemas.closed(response_format.json_schema))))
     elif isinstance(response_format, RegexResponseFormat):
-        grammar = Grammar("regex", response_format.regex)
+        grammar = Grammar("regex", schemas.plain_digits(response_format.regex))
     elif isinstance(response_format, ChoiceResponseFormat):
         if "" in response_format.choices:
             raise BadRequest("response_format.choices holds an empty text, which is no answer. Leave it out.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -32,7 +31,7 @@ KEYWORDS = frozenset([*_ONE, *_SEVERAL, *_NAMED, *_LIMITS, *_NOTES])
 FORMATS = "date-time time date duration email hostname ipv4 ipv6 uuid uri unknown".split()  # those of llguidance
 SHOWN_CHARACTERS = 200
 
-# What `dated` leaves of a format: the days that there are, from the year 1 on, and no leap seconds.
+# What `readable` leaves of a format: the days that there are, from the year 1 on, and no leap seconds.
 _YEAR = "(?:[0-9]{3}[1-9]|[0-9]{2}[1-9]0|[0-9][1-9]00|[1-9]000)"
 _BY_FOUR = "(?:0[48]|[2468][048]|[13579][26])"
 _LEAP_YEAR = f"(?:[0-9]{{2}}{_BY_FOUR}|{_BY_FOUR}00)"
@@ -179,25 +178,38 @@ def _names_enough(part: dict[str, Any]) -> bool:
     return bool(named) and all(name in list(named) for name in needed) and least <= len(named)
 
 
-def dated(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """`schema` with dates, times and durations that Python can hold.
+def readable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """`schema` with digits, dates, times and durations that Python can read.
 
     Its formats allow more: the 29th of any February, leap seconds, durations without an end. What fits this schema
     fits the one that is given.
 
-    >>> dated({"items": {"format": "duration"}})["items"]["pattern"]
+    >>> readable({"items": {"format": "duration"}})["items"]["pattern"]
     '^P(?:T?[0-9]{1,6}[A-Z])+$'
     """
     whole: dict[str, Any] = json.loads(json.dumps(schema))
     for _, part in _parts(whole, "$"):
-        if isinstance(part, dict) and not {"pattern", "enum", "const"} & part.keys():
+        if isinstance(part, dict) and isinstance(part.get("pattern"), str):
+            part["pattern"] = plain_digits(part["pattern"])
+        elif isinstance(part, dict) and not {"enum", "const"} & part.keys():
             pattern = _DATED.get(str(part.get("format")))
             part |= {} if pattern is None else {"pattern": pattern}
     return whole
 
 
+def plain_digits(pattern: str) -> str:
+    r"""`pattern` with the digits 0 to 9 alone for `\d`, which to llguidance are those of all scripts.
+
+    >>> plain_digits(r"\d{3}-[\dA-F]+\\d")
+    '[0-9]{3}-[[0-9]A-F]+\\\\d'
+    """
+    return re.sub(r"\\.", lambda escape: "[0-9]" if escape[0] == r"\d" else escape[0], pattern, flags=re.DOTALL)
+
+
 def validate(schema: Mapping[str, Any], text: str) -> Any:
     """What `text` says in JSON, once it is sure that it fits `schema`. `format` is not looked at again.
+
+    JSON has numbers that are too large for Python's floats: `1e999` is read as `inf`.
 
     Raises:
         AnswerInvalid: it is no JSON (as when an answer was cut off), or does not fit; with the place.
@@ -210,7 +222,7 @@ def validate(schema: Mapping[str, Any], text: str) -> Any:
     from jsonschema.validators import extend, validator_for
 
     try:
-        content = json.loads(text, parse_constant=_no_such_number, parse_float=_finite)
+        content = json.loads(text, parse_constant=_no_such_number)
         known = validator_for(schema, default=Draft202012Validator)
         exact = extend(known, {"multipleOf": _not_a_multiple, "pattern": _no_match})
         worst = best_match(exact(schema).iter_errors(content))
@@ -227,7 +239,9 @@ def _not_a_multiple(validator: Any, divisor: Any, number: Any, schema: Any) -> I
     """Decimals count as they are written: in binary 0.07 is no multiple of 0.01."""
     from jsonschema.exceptions import ValidationError
 
-    if validator.is_type(number, "number") and Fraction(str(number)) % Fraction(str(divisor)):
+    if validator.is_type(number, "number") and (
+        abs(number) == float("inf") or Fraction(str(number)) % Fraction(str(divisor))
+    ):
         yield ValidationError(f"{number!r} is not a multiple of {divisor!r}")
 
 
@@ -241,13 +255,6 @@ def _no_match(validator: Any, pattern: str, text: Any, schema: Any) -> Iterator[
 
 def _no_such_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
-
-
-def _finite(written: str) -> float:
-    number = float(written)
-    if math.isinf(number):
-        raise ValueError(f"{written} is beyond the range of numbers")
-    return number
 
 
 def _shortened(text: str) -> str:

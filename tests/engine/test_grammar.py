@@ -44,7 +44,7 @@ PERSON = {
     "properties": {"name": {"type": "string", "maxLength": 8}, "age": {"type": "integer", "minimum": 0, "maximum": 99}},
     "required": ["name", "age"],
 }
-FORCED = 'start: "all of this was clear before it was said" ("!" | "?")'
+FORCED = 'start: "all of this was clear before it was ever said" ("!" | "?")'
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -234,10 +234,9 @@ def passes_of(stepwise: Stepwise, request: Submit, monkeypatch: pytest.MonkeyPat
 
 
 def test_tokens_without_a_choice_are_read_together(either: Stepwise, monkeypatch: pytest.MonkeyPatch) -> None:
-    stepwise = Stepwise(CHECKPOINT) if either.runner._model.args.dim == 256 else either
     request = live.request("Say it.", grammar=Grammar("lark", FORCED))
-    stepwise.answer(request)  # so that only the last token of the prompt is still to be read
-    passes, tokens = passes_of(stepwise, request, monkeypatch)
+    either.answer(request)  # so that only the last token of the prompt is still to be read
+    passes, tokens = passes_of(either, request, monkeypatch)
     assert tokens >= 12
     assert passes <= 4, "the prompt, the forced words (in chunks of 16), and one choice"
 
