@@ -387,7 +387,7 @@ def test_a_model_that_is_gone_is_told_when_asked() -> None:
 
 def test_turns_of_one_chat_run_one_after_the_other() -> None:
     chat = scripted_chat("a b c d e")
-    wanted = full(60, 2_000)
+    wanted = full(60, 1_000)  # more do not fit into the window
     with ThreadPoolExecutor(8) as threads:
         replies = list(threads.map(lambda number: chat.ask(f"question {number}"), range(wanted)))
     assert all(reply.text == "a b c d e" for reply in replies)

@@ -186,7 +186,8 @@ def test_many_questions_at_once_are_answered_as_alone_and_begun_in_the_order_in_
         ended.clear()
         answers = loop.run(everyone())
         assert begun == list(range(8))
-        assert (ended == begun) == (rows == 1), "with several rows a short answer overtakes a long one"
+        assert rows > 1 or ended == begun
+        assert rows < 8 or ended != begun, "with many rows a short answer overtakes a long one"
         assert [answered.said for answered in answers] == [controls[number % len(NEXT)].said for number in range(8)]
         waited = [answered.done.queue_s for answered in answers]
         assert rows > 1 or waited == sorted(waited)
