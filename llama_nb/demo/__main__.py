@@ -1,8 +1,9 @@
 """Makes llama-nb-guide: `python -m llama_nb.demo --preset full --out FOLDER`.
 
-    --preset full|cpu|toy   how large, how long. full: 10 minutes of one H100; cpu: half an hour on two cores; toy: seconds
+    --preset full|cpu|toy   how large, how long. full: 30 minutes of two H100; cpu: half an hour on two cores; toy: seconds
     --prepare FOLDER        write the tokens there and stop
     --tokens FOLDER         train from tokens written before; needs torch only
+    --from FOLDER           go on from that checkpoint: with its vocabulary and its weights
 
 Progress goes to stderr; the last line of stdout is one JSON object with the figures.
 """
@@ -49,7 +50,7 @@ PRESETS = {
         base_tokens=5120,
         longest=2048,
         shape={"dim": 384, "n_layers": 6, "n_heads": 6, "n_kv_heads": 2},
-        plan={"steps": 72_000, "batch_tokens": 32_768, "check_every": 4000},
+        plan={"steps": 72_000, "batch_tokens": 32_768, "check_every": 500},
     ),
     "cpu": Preset(
         dialogs=100_000,
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.steps:
         preset.plan["steps"] = options.steps
     if options.prepare:
-        _print(_prepare(options.prepare, preset, options.seed))
+        _print(_prepare(options.prepare, options, preset))
         return
     if options.out is None:
         sys.exit("--out FOLDER is missing: where is the checkpoint to go?")
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         _print(_train(options.tokens, options, preset))
         return
     with tempfile.TemporaryDirectory(prefix="llama_nb-") as scratch:
-        _prepare(Path(scratch), preset, options.seed)
+        _prepare(Path(scratch), options, preset)
         figures = _train(Path(scratch), options, preset)
     figures["evaluation"] = _evaluate(options.out, preset.evaluate_every)
     _print(figures)
@@ -101,22 +102,26 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="write the tokens there and stop")
     parser.add_argument("--tokens", type=Path, metavar="FOLDER", help="train from prepared tokens")
+    parser.add_argument("--from", dest="start", type=Path, metavar="FOLDER", help="go on from that checkpoint")
+    parser.add_argument("--dialogs", type=int, help="another number of dialogs than the preset's")
     parser.add_argument("--steps", type=int, help="another number of steps than the preset's")
     return parser.parse_args(arguments)
 
 
-def _prepare(folder: Path, preset: Preset, seed: int) -> dict[str, object]:
+def _prepare(folder: Path, options: argparse.Namespace, preset: Preset) -> dict[str, object]:
     from llama_nb.demo.prepare import prepare
 
-    sys.stderr.write(f"writing {preset.dialogs} dialogs as tokens …\n")
+    dialogs = options.dialogs or preset.dialogs
+    sys.stderr.write(f"writing {dialogs} dialogs as tokens …\n")
     return prepare(
         folder,
-        seed=seed,
-        dialogs=preset.dialogs,
+        seed=options.seed,
+        dialogs=dialogs,
         validation=preset.validation,
         vocabulary_dialogs=preset.vocabulary_dialogs,
         base_tokens=preset.base_tokens,
         longest=preset.longest,
+        start=options.start,
     )
 
 
@@ -132,7 +137,8 @@ def _train(tokens: Path, options: argparse.Namespace, preset: Preset) -> dict[st
     shape, plan = preset.shape_and_plan()
     with joined(device) as ranks:
         outcome = train(
-            tokens, options.out, shape, plan, seed=options.seed, device=device, ranks=ranks, report=_report
+            tokens, options.out, shape, plan,
+            seed=options.seed, device=device, start=options.start, ranks=ranks, report=_report,
         )
     return {"preset": options.preset, "seed": options.seed, "device": device, **asdict(outcome)}
 

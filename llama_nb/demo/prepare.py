@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 from array import array
 from collections.abc import Iterable, Iterator
@@ -32,13 +33,27 @@ VALIDATION_SEED_STEP = 1_000_003  # far from the seeds that people choose
 
 
 def prepare(
-    folder: Path, *, seed: int, dialogs: int, validation: int, vocabulary_dialogs: int, base_tokens: int, longest: int
+    folder: Path,
+    *,
+    seed: int,
+    dialogs: int,
+    validation: int,
+    vocabulary_dialogs: int,
+    base_tokens: int,
+    longest: int,
+    start: Path | None = None,
 ) -> dict[str, object]:
-    """Writes a folder of tokens; dialogs longer than `longest` tokens are left out."""
+    """Writes a folder of tokens; dialogs longer than `longest` tokens are left out.
+
+    The vocabulary is made from the first dialogs, or is that of the checkpoint `start`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = (turn.text for turns in rendered(seed, vocabulary_dialogs) for turn in turns)
-    tokens = vocabulary.train(texts, base_tokens, with_space=base_tokens // 3)
-    vocabulary.write(tokens, folder / "tokenizer.model")
+    if start is None:
+        texts = (turn.text for turns in rendered(seed, vocabulary_dialogs) for turn in turns)
+        tokens = vocabulary.train(texts, base_tokens, with_space=base_tokens // 3)
+        vocabulary.write(tokens, folder / "tokenizer.model")
+    else:
+        shutil.copyfile(start / "tokenizer.model", folder / "tokenizer.model")
     tokenizer = load_tokenizer(folder)
     counts = {
         "train": _write(folder, "train", seed, dialogs, longest),

@@ -60,11 +60,13 @@ def train(
     *,
     seed: int,
     device: str,
+    start: Path | None = None,
     ranks: Ranks = Ranks(),  # noqa: B008  frozen
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Outcome:
     """Trains a model and leaves the checkpoint in `out`; it is replaced whenever the validation loss is lower.
 
+    The weights are at first those of the checkpoint `start`, of the same shape and vocabulary; without it, random ones.
     Of several `ranks` the first alone reports, and writes.
     """
     metadata = json.loads((tokens_folder / "metadata.json").read_text("utf-8"))
@@ -74,7 +76,10 @@ def train(
     make_repeatable(device)
     torch.manual_seed(seed)
     model = Transformer(shape.args(vocab_size))
-    initialize(model)
+    if start is None:
+        initialize(model)
+    else:
+        load_weights(model, start, tokens_folder)
     model.to(device)
     learn = Learner(model, plan, torch.device(device), ranks)
     chance = torch.Generator().manual_seed(seed + ranks.rank)
@@ -107,6 +112,17 @@ def make_repeatable(device: str) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # an aid that costs time
+
+
+def load_weights(model: Transformer, folder: Path, tokens_folder: Path) -> None:
+    """Of a checkpoint that `write_checkpoint` wrote, and that numbers the words as the tokens do."""
+    words, wanted = ((place / "tokenizer.model").read_bytes() for place in (folder, tokens_folder))
+    if words != wanted:
+        raise ValueError(
+            f"The tokens of {tokens_folder} are not those of {folder}. Write them anew, with `--from {folder} --prepare`."
+        )
+    state = torch.load(folder / "consolidated.00.pth", map_location="cpu", weights_only=True)
+    model.load_state_dict({**state, "output.weight": state["tok_embeddings.weight"]})
 
 
 def write_checkpoint(model: Transformer, shape: Shape, tokenizer: Path, out: Path) -> None:

@@ -62,6 +62,22 @@ def test_the_same_seed_gives_the_same_weights(tokens: Path, tmp_path: Path) -> N
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+def test_training_goes_on_from_a_checkpoint_of_the_same_vocabulary(tokens: Path, tmp_path: Path) -> None:
+    toy = ["--preset", "toy", "--device", "cpu"]
+    first, further, other = tmp_path / "first", tmp_path / "further", tmp_path / "other"
+    main([*toy, "--tokens", str(tokens), "--out", str(first)])
+    main([*toy, "--from", str(first), "--seed", "7", "--dialogs", "20", "--prepare", str(other)])
+    assert (other / "tokenizer.model").read_bytes() == (first / "tokenizer.model").read_bytes()
+    assert (other / "train.bin").read_bytes() != (tokens / "train.bin").read_bytes()
+    main([*toy, "--from", str(first), "--tokens", str(other), "--steps", "1", "--out", str(further)])
+    before, after = (torch.load(one / "consolidated.00.pth", weights_only=True) for one in (first, further))
+    changes = [float((before[name].float() - after[name].float()).abs().max()) for name in before]
+    assert 0 < max(changes) < 0.05
+    (first / "tokenizer.model").write_bytes(b"other words")
+    with pytest.raises(ValueError, match="Write them anew"):
+        main([*toy, "--from", str(first), "--tokens", str(other), "--steps", "1", "--out", str(further)])
+
+
 def test_learning_lowers_the_loss(tokens: Path, tmp_path: Path) -> None:
     shape, plan = PRESETS["toy"].shape_and_plan()
     checks: list[float] = []

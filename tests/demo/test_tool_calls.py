@@ -24,8 +24,8 @@ from tests.demo.tool_cases import DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
 
 # Floors under what this checkpoint does: calls right, called for nothing. What is wished for is 0.95 and 0.03 of the
 # unseen: raise them when a better one is trained.
-FLOORS = {"known": (0.88, 0.07), "unseen": (0.56, 0.18)}
-TOLD = 0.85
+FLOORS = {"known": (0.97, 0.02), "unseen": (0.90, 0.07), "fresh": (0.80, 0.10)}
+TOLD = 0.95
 
 MODULES = (tool_cases, tool_cases_unseen, tool_cases_fresh)
 ALL_DUE = [case for module in MODULES for case in module.DUE]
