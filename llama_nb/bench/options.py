@@ -105,6 +105,7 @@ def start_of(options: Options, folder: Path) -> Start:
         "device": options.device,
         "dtype": options.dtype,
         "max_seq_len": length if length > DEFAULT_CONTEXT else None,
+        "prompt_lookup": False,  # a token is to cost a pass, however often the text repeats itself
     }
     if "max_batch_size" in Start.__struct_fields__ and options.batch > 1:
         told["max_batch_size"] = options.batch

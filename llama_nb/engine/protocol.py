@@ -40,6 +40,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
 
     `max_batch_size`: how many requests may run at once; None leaves it to the device.
     `quantization`: how small the weights of the linear layers are made; None leaves them as they are.
+    `prompt_lookup`: whether to guess tokens from what went before, and read several at once where that pays.
     """
 
     checkpoint: str
@@ -48,6 +49,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     max_seq_len: int | None = None
     max_batch_size: int | None = None
     quantization: Quantization | None = None
+    prompt_lookup: bool = True
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):

@@ -15,17 +15,19 @@ from torch import Tensor
 
 from llama_nb.engine.embeddings import Batch, batch_of
 from llama_nb.engine.kv_cache import KVCache, Rows
+from llama_nb.engine.lookup import Lookup
 from llama_nb.engine.memory import free_bytes, is_out_of_memory
 from llama_nb.engine.model import Transformer
 from llama_nb.engine.sampling import Sampler, log_probabilities
 from llama_nb.engine.scheduler import Sequence, Texts
-from llama_nb.engine.slots import Slot, Slots
+from llama_nb.engine.slots import Slot, Slots, common_prefix
 
 log = logging.getLogger("llama_nb.worker")
 
 CPU_FLOPS = 1e11  # what two cores do, roughly: it only sets how long a chunk keeps a cancel waiting
 CHUNK_SECONDS = 0.25
 SMALLEST_CHUNK = 16
+GUESSED = 16  # tokens a step, for all sequences together: few enough that to read them costs hardly more than one
 BESIDE_OTHERS = 4  # a chunk is so many times smaller while others take part in the step
 MAX_BATCH_SIZE = {"cpu": 8, "cuda": 32}  # unless the config says how many requests run at once
 FREE_SHARE = 4  # of the memory that is free once the model is loaded, caches may take the fourth part
@@ -43,12 +45,16 @@ class Chosen(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a sequence reads in a step, and after how many of these tokens, the last ones, its logits are wanted."""
+    """What a sequence reads in a step, and after how many of these tokens, the last ones, its logits are wanted.
+
+    The very last ones may be `guessed`: they stand in the cache then, and go again where the model chooses others.
+    """
 
     sequence: Sequence
     slot: Slot
     tokens: list[int]
     wanted: int
+    guessed: list[int]
 
 
 Read = list[Chosen] | Exception  # the next tokens of an answer, none while there is more to be read; or why it failed
@@ -56,12 +62,19 @@ Read = list[Chosen] | Exception  # the next tokens of an answer, none while ther
 
 class Runner:
     def __init__(
-        self, model: Transformer, device: torch.device, dtype: torch.dtype, *, max_batch_size: int | None = None
+        self,
+        model: Transformer,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        max_batch_size: int | None = None,
+        prompt_lookup: bool = True,
     ) -> None:
         self.device = device
         self.max_batch_size = max_batch_size or MAX_BATCH_SIZE.get(device.type, 8)
         self._model = model
         self._dtype = dtype
+        self._prompt_lookup = prompt_lookup
         self._chunk = _chunk_tokens(model, device)
         bytes_per_token = self._new_cache().bytes_per_token
         most = CONTEXTS_A_ROW * self.max_batch_size * model.args.max_seq_len * bytes_per_token
@@ -74,7 +87,8 @@ class Runner:
         A sequence that fails does so alone, unless the machine does.
         """
         limit = self._chunk if len(sequences) == 1 else self._chunk_beside_others
-        prepared = {sequence: _attempt(self._prepare, sequence, limit) for sequence in sequences}
+        guesses = GUESSED // len(sequences)
+        prepared = {sequence: _attempt(self._prepare, sequence, limit, guesses) for sequence in sequences}
         readings = [reading for reading in prepared.values() if isinstance(reading, Reading)]
         outcomes: dict[Sequence, Read] = {
             sequence: failure for sequence, failure in prepared.items() if isinstance(failure, Exception)
@@ -117,14 +131,17 @@ class Runner:
             args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=self._dtype, device=self.device
         )
 
-    def _prepare(self, sequence: Sequence, limit: int) -> Reading:
-        """What `sequence` reads next, with memory for it."""
+    def _prepare(self, sequence: Sequence, limit: int, guesses: int) -> Reading:
+        """What `sequence` reads next, with memory for it: at most `limit` tokens, and so many `guesses`."""
         slot = sequence.slot
         if slot is None:
             slot = sequence.slot = self.slots.take(sequence.prompt)
             sequence.cached = len(slot.tokens)
             sequence.sampler = Sampler(sequence.request.sampling, self.device)
             sequence.sampler.see(sequence.prompt)
+            if self._prompt_lookup:
+                sequence.lookup = Lookup()
+                sequence.lookup.see(sequence.prompt)
         elif sequence.in_prefill:
             sequence.cached += self.slots.catch_up(slot, sequence.prompt)
         tokens = sequence.unread(limit)
@@ -135,8 +152,11 @@ class Runner:
             if after == known and self._is_complete(sequence):
                 tokens.pop()  # nothing follows the last, so nobody asks what would
             wanted = len(tokens)
-        self.slots.reserve(slot, len(slot.tokens) + len(tokens))
-        return Reading(sequence, slot, tokens, wanted)
+        guessed: list[int] = []
+        if sequence.lookup and sequence.generated and wanted and not sequence.forced:
+            guessed = sequence.lookup.guess(min(guesses, sequence.room - len(sequence.generated) - 1))
+        self.slots.reserve(slot, after + len(guessed))
+        return Reading(sequence, slot, tokens + guessed, wanted + len(guessed), guessed)
 
     def _read(self, readings: list[Reading]) -> list[Tensor | Exception]:
         """The logits (wanted, vocabulary) of each. Where all together fail, each is tried alone."""
@@ -191,30 +211,48 @@ class Runner:
             )
         top_k = sequence.request.logprobs
         if not sequence.forced:
-            return self._choose(sequence, logits[-1])
+            return self._follow(reading, logits)
         assert top_k is not None, "without log-probabilities nothing waits for them"
         known, sequence.forced = sequence.forced[: len(logits)], sequence.forced[len(logits) :]
         pairs = zip(known, logits, strict=False)
         scored = [Chosen(token, log_probabilities(row, token, top_k)) for token, row in pairs]
         if len(logits) > len(known):
-            scored += self._choose(sequence, logits[-1], len(known))
+            scored += self._choose(sequence, logits[-1], known)
         return scored
 
-    def _choose(self, sequence: Sequence, logits: Tensor, ahead: int = 0) -> list[Chosen]:
-        """What follows where the model gave `logits`; `ahead` tokens before it are about to join the answer."""
+    def _follow(self, reading: Reading, logits: Tensor) -> list[Chosen]:
+        """What the model chooses as long as that was guessed, and once more; the rest of the guess is forgotten."""
+        sequence, slot, guessed = reading.sequence, reading.slot, reading.guessed
+        chosen = self._choose(sequence, logits[0], [])
+        tokens = [one.token for one in chosen]
+        while len(tokens) <= len(guessed) == len(logits) - 1 and tokens == guessed[: len(tokens)]:
+            if sequence.forced or _is_held_to_its_end(sequence):
+                break
+            chosen += self._choose(sequence, logits[len(tokens)], tokens)
+            tokens = [one.token for one in chosen]
+        if sequence.lookup and guessed:
+            right = common_prefix(tokens, guessed)
+            sequence.lookup.learn(len(guessed), right)
+            slot.truncate(len(slot.tokens) - len(guessed) + min(right, len(tokens) - 1))
+        return chosen
+
+    def _choose(self, sequence: Sequence, logits: Tensor, ahead: list[int]) -> list[Chosen]:
+        """What follows where the model gave `logits`; the tokens `ahead` of it are about to join the answer."""
         sampler = sequence.sampler
         assert sampler is not None, "it was made when the sequence began"
         if sequence.constraint is None:
             tokens = [sampler(logits)]
-            if sequence.opening and (held := sequence.opening.constraint(sequence.generated + tokens)):
+            if sequence.opening and (held := sequence.opening.constraint([*sequence.generated, *ahead, *tokens])):
                 sequence.constraint = held
                 tokens += held.forced()
         elif not (tokens := sequence.constraint.forced()):
             tokens = [sampler(logits, sequence.constraint.mask())]
             sequence.constraint.take(tokens[0])
             tokens += sequence.constraint.forced()
-        tokens = tokens[: sequence.room - len(sequence.generated) - ahead]
+        tokens = tokens[: sequence.room - len(sequence.generated) - len(ahead)]
         sampler.see(tokens)
+        if sequence.lookup:
+            sequence.lookup.see(tokens)
         top_k = sequence.request.logprobs
         if top_k is None:
             return [Chosen(token, None) for token in tokens]
@@ -223,8 +261,11 @@ class Runner:
 
     def _is_complete(self, sequence: Sequence) -> bool:
         """Whether the last of the forced tokens is that of the answer."""
-        ended = sequence.constraint is not None and sequence.constraint.ended
-        return ended or len(sequence.generated) + len(sequence.forced) >= sequence.room
+        return _is_held_to_its_end(sequence) or len(sequence.generated) + len(sequence.forced) >= sequence.room
+
+
+def _is_held_to_its_end(sequence: Sequence) -> bool:
+    return sequence.constraint is not None and sequence.constraint.ended
 
 
 def _attempt(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Exception:

@@ -19,6 +19,7 @@ from llama_nb.prompt_format.encode import Answer
 if TYPE_CHECKING:
     from llama_nb.engine.embeddings import Batch
     from llama_nb.engine.grammar import Constraint, Opening
+    from llama_nb.engine.lookup import Lookup
     from llama_nb.engine.sampling import Sampler
     from llama_nb.engine.slots import Slot
 
@@ -43,6 +44,7 @@ class Sequence:
     logprobs: deque[dict[str, float]] = field(default_factory=deque)  # of tokens that are not in a piece yet
     slot: Slot | None = None  # since its first step
     sampler: Sampler | None = None
+    lookup: Lookup | None = None
     cached: int = 0
     generated: list[int] = field(default_factory=list)
     forced: list[int] = field(default_factory=list)

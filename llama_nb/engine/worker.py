@@ -169,7 +169,7 @@ def _load(start: Start, connection: Connection) -> Generator:
         if device.type == "cpu" and parameters < FEW_PARAMETERS:
             # Handing a small product to a second thread costs more than it saves: half the speed, measured on 5 M.
             torch.set_num_threads(1)
-        runner = Runner(model, device, dtype, max_batch_size=start.max_batch_size)
+        runner = Runner(model, device, dtype, max_batch_size=start.max_batch_size, prompt_lookup=start.prompt_lookup)
         ready = Ready(
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),
