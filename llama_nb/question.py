@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any
 
-import typing_extensions
 from pydantic import TypeAdapter, ValidationError
 
 from llama_nb.apis.inference import JsonSchemaResponseFormat, LogProbConfig, ResponseFormat
@@ -19,6 +17,7 @@ from llama_nb.apis.messages import SamplingParams, StopReason, ToolChoice, ToolP
 from llama_nb.errors import AnswerInvalid, BadRequest, did_you_mean
 from llama_nb.prompt_format.constrain import response_format_of
 from llama_nb.prompt_format.schemas import check, validate
+from llama_nb.tools.typed_dicts import readable
 
 SAMPLING = ("temperature", "top_p", "top_k", "max_tokens", "seed", "stop", "repetition_penalty")
 OPTIONS = (*SAMPLING, "logprobs", "schema", "response_format", "tool_choice", "prefill", "n")
@@ -63,7 +62,7 @@ class Form:
 
 def _adapter_of(schema: Any) -> TypeAdapter[Any]:
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(_readable(schema))
+        adapter: TypeAdapter[Any] = TypeAdapter(readable(schema))
         adapter.json_schema()
     except Exception as error:  # pydantic has many ways to say that this is no type
         raise BadRequest(
@@ -71,46 +70,6 @@ def _adapter_of(schema: Any) -> TypeAdapter[Any]:
             "dataclass, a TypedDict or another type, or a JSON schema as a dict."
         ) from error
     return adapter
-
-
-def _readable(kind: Any, made: dict[Any, Any] | None = None) -> Any:
-    """`kind` with `typing`'s TypedDicts as those of `typing_extensions`, which alone pydantic reads before 3.12.
-
-    `made` are those that are there already.
-    """
-    made = {} if made is None else made
-    origin, arguments = get_origin(kind), get_args(kind)
-    if is_typeddict(kind):
-        return made[kind] if kind in made else _readable_typed_dict(kind, made)
-    if origin is Annotated:
-        return Annotated[(_readable(arguments[0], made), *kind.__metadata__)]
-    if origin in (Union, UnionType):
-        return Union[tuple(_readable(argument, made) for argument in arguments)]  # noqa: UP007
-    if origin in (list, dict, tuple, set):
-        return origin[tuple(_readable(argument, made) for argument in arguments)]
-    return kind
-
-
-def _readable_typed_dict(kind: Any, made: dict[Any, Any]) -> Any:
-    hints = get_type_hints(kind, include_extras=True)
-    make: Any = typing_extensions.TypedDict
-    # Its fields are known by name first, and by type once it is there: it may hold itself.
-    twin = made[kind] = make(kind.__name__, {name: _need(kind, name, hint)[Any] for name, hint in hints.items()})
-    twin.__annotations__ = {name: _field(kind, name, hint, made) for name, hint in hints.items()}
-    twin.__doc__ = kind.__doc__
-    return twin
-
-
-def _field(kind: Any, name: str, hint: Any, made: dict[Any, Any]) -> Any:
-    [of] = get_args(hint) if get_origin(hint) in (Required, NotRequired) else [hint]
-    return _need(kind, name, hint)[_readable(of, made)]
-
-
-def _need(kind: Any, name: str, hint: Any) -> Any:
-    # What stands there in words comes first: under `from __future__ import annotations` a class does not know of it.
-    said = get_origin(hint)
-    required = said is Required if said in (Required, NotRequired) else name in kind.__required_keys__
-    return typing_extensions.Required if required else typing_extensions.NotRequired
 
 
 def _is_json(text: str) -> bool:

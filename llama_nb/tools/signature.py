@@ -20,6 +20,7 @@ from llama_nb.apis.messages import ToolParamDefinition
 from llama_nb.errors import NotSupported
 from llama_nb.tools.arguments import Convert, Misfit
 from llama_nb.tools.schema import phrase_of, word_of
+from llama_nb.tools.typed_dicts import readable
 
 _EMPTY = inspect.Parameter.empty
 _DOCUMENTED_TYPES: dict[str, Any] = {
@@ -245,12 +246,13 @@ def _adapter(kind: Any, name: str, parameter: str) -> Any:
     from pydantic.errors import PydanticUndefinedAnnotation
 
     try:
+        plain = readable(kind)
         try:
-            adapter: Any = TypeAdapter(kind, config=ConfigDict(coerce_numbers_to_str=True))
+            adapter: Any = TypeAdapter(plain, config=ConfigDict(coerce_numbers_to_str=True))
         except PydanticUserError as error:
             if error.code != "type-adapter-config-unused":  # a model has a config of its own
                 raise
-            adapter = TypeAdapter(kind)
+            adapter = TypeAdapter(plain)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of defaults that JSON cannot hold
             adapter.json_schema()

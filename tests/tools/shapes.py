@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
+from typing import TypedDict
 
+import typing_extensions
 from pydantic import BaseModel, Field
-from typing_extensions import TypedDict
 
 
 class Unit(Enum):
@@ -37,3 +38,7 @@ class Person(BaseModel):
 class Point(TypedDict):
     x: float
     y: float
+
+
+class Route(typing_extensions.TypedDict):
+    stops: list[Point]

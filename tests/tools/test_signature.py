@@ -19,7 +19,7 @@ from pydantic import Field
 from llama_nb.apis.messages import BuiltinTool, ToolDefinition, ToolParamDefinition
 from llama_nb.errors import BadRequest, LlamaError, NotSupported
 from llama_nb.tools import Tool, as_tool, tool
-from tests.tools.shapes import Address, Level, Person, Point, Unit
+from tests.tools.shapes import Address, Level, Person, Point, Route, Unit
 
 
 def param(thing: Any, name: str) -> ToolParamDefinition:
@@ -144,6 +144,9 @@ TYPES: list[tuple[Any, str, Any, Any]] = [
     (list[Address], "list", [{"street": "Main"}], [Address("Main")]),
     (Person, "dict", {"name": "A", "home": {"street": "B"}}, Person(name="A", home=Address("B"))),
     (Point, "dict", {"x": 1, "y": "2"}, {"x": 1.0, "y": 2.0}),
+    (list[Point], "list", [{"x": 1, "y": 2}], [{"x": 1.0, "y": 2.0}]),
+    (Point | None, "dict", {"x": 1, "y": 2}, {"x": 1.0, "y": 2.0}),
+    (Route, "dict", {"stops": [{"x": 1, "y": 2}]}, {"stops": [{"x": 1.0, "y": 2.0}]}),
     (date, "str", "2024-02-29", date(2024, 2, 29)),
     (Path, "str", "a/b", Path("a/b")),
     (Annotated[int, Field(ge=0)], "int", "0", 0),
