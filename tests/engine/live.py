@@ -115,6 +115,12 @@ def children(pid: int) -> list[int]:
     return [one for one in _pids() if _stat(one)[1] == str(pid)]
 
 
+def memory_used(pid: int) -> int:
+    """Bytes of a process' own, without pages of files."""
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("RssAnon")]
+    return int(line.split()[1]) * 1024
+
+
 def rank_of(engine: Engine) -> int:
     """The pid of the process that has the model."""
     assert engine.pid is not None

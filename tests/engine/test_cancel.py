@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -155,6 +156,33 @@ def test_a_cancel_while_the_model_loads_leaves_it_loading_and_the_next_question_
         assert after.said == controls[1].said
         assert engine.pid == supervisor
         engine.close()
+
+
+def test_memory_is_where_it_was_after_many_requests_and_cancels(talker: Path) -> None:
+    """Keys and values may be kept, up to 2 MB here; so much is taken before it is measured."""
+    engine = live.engine_of(talker, max_batch_size=ROWS, max_seq_len=1024)
+    chance = random.Random(3)
+
+    def used() -> dict[str, int]:
+        return {"generator": live.memory_used(live.rank_of(engine)), "here": live.memory_used(os.getpid())}
+
+    async def ask(number: int) -> None:
+        prompt = " ".join(chance.choice(LONG.split()) for _ in range(chance.randint(1, 60)))
+        task = asyncio.create_task(live.answer(engine, live.request(f"{number} {prompt}", max_tokens=20)))
+        await asyncio.wait([task], timeout=chance.choice((0.0, 0.002, 0.02, 5.0)))
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def several(numbers: range) -> None:
+        for start in numbers[::3]:
+            await asyncio.gather(*(ask(number) for number in range(start, start + 3)))
+
+    loop.run(several(range(150)))
+    before = used()
+    loop.run(several(range(150, 150 + full(300, 2_000))))
+    grown = {place: memory - before[place] for place, memory in used().items()}
+    assert max(grown.values()) < 8_000_000, grown
+    engine.close()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 8])

@@ -25,7 +25,7 @@ from llama_nb.engine.checkpoint import automatic_dtype, load, read_args
 from llama_nb.engine.description import meta_hidden_dim
 from llama_nb.engine.model import RopeScaling, Transformer
 from llama_nb.errors import CheckpointError
-from tests.engine import tiny
+from tests.engine import live, tiny
 
 CPU = torch.device("cpu")
 PTH = "consolidated.00.pth"
@@ -211,7 +211,7 @@ class TestWhatLoads:
             device=CPU,
             dtype=torch.bfloat16,
             max_seq_len=None,
-            progress=lambda stage, share: used.append(memory_used()),
+            progress=lambda stage, share: used.append(live.memory_used(os.getpid())),
         )
         target = sum(tensor.numel() * 2 for tensor in weights.values())
         assert max(used) - used[0] < 1.25 * target
@@ -245,12 +245,6 @@ def pages_of(tensor: Tensor) -> str:
         if start <= tensor.data_ptr() < end:
             return line
     raise AssertionError("a tensor outside of all memory")
-
-
-def memory_used() -> int:
-    """Memory of our own, without pages of files."""
-    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon")]
-    return int(line.split()[1]) * 1024
 
 
 class TestArgs:

@@ -309,7 +309,7 @@ def test_loading_and_unloading_leaves_nothing_behind(
     live.wait_for(lambda: set(live.children(os.getpid())) <= set(others), "the end of the first supervisor")
     gc.collect()
     before = held()
-    for number in range(full(2, 30)):
+    for number in range(full(2, 100)):
         once(kill_rank if number % 2 else engine.close)
 
 
