@@ -183,4 +183,5 @@ _AS_USUAL = "date time money ticker airport phone hex ip address".split()
 
 def may_be(kind: str) -> bool:
     """Whether a word in place of a value of this kind would not be wrong."""
-    return kind not in _AS_USUAL and "(" not in kind
+    of_a_sort = kind.startswith("sort_")  # there the word alone says which tool is meant
+    return kind not in _AS_USUAL and "(" not in kind and not of_a_sort

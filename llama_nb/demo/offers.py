@@ -35,6 +35,7 @@ class Offer(NamedTuple):
 
 # Which tools stand side by side ----------------------------------------------------------------------------------------
 
+SORTS = "tools_sorts: sorts"  # tools for one sort of thing each, where the thing alone says which is meant
 _FAVOURITES = (("weather", 7), ("calculator", 5), ("timer", 3), ("message", 4), ("currency", 2), ("search", 2))
 _UNUSED = (
     ("verbose", "bool", "Whether to tell more|Talk more"),
@@ -52,8 +53,10 @@ _UNUSED = (
 
 def some_family(rng: Random) -> Family:
     kind = rng.random()
-    if kind < 0.84:
+    if kind < 0.74:
         return rng.choice(families())
+    if kind < 0.84:
+        return rng.choice(_of_theme(SORTS))
     if kind < 0.88:
         return _known()[rng.choices([key for key, _ in _FAVOURITES], [share for _, share in _FAVOURITES])[0]]
     return invention(rng)
@@ -121,7 +124,7 @@ def clashing(one: Family, others: list[Family]) -> bool:
             return True
         if one.key in other.rivals or other.key in one.rivals or not set(one.names).isdisjoint(other.names):
             return True
-        if one.serves_any and other.serves_any:
+        if (one.serves_any and (other.serves_any or other.theme == SORTS)) or (other.serves_any and one.theme == SORTS):
             return True
         if not one.theme and not other.theme and set(one.key.split()) & set(other.key.split()):
             return True
