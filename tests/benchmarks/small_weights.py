@@ -27,7 +27,7 @@ from llama_nb.engine.checkpoint import empty_transformer, place
 from llama_nb.engine.model import ModelArgs, Transformer
 from llama_nb.engine.protocol import Quantization, Submit
 from llama_nb.engine.quantize import pack_linears, stored_bytes
-from llama_nb.engine.runner import Runner
+from llama_nb.engine.runner import Chosen, Runner
 from llama_nb.engine.scheduler import Sequence
 
 SHAPES = {
@@ -72,24 +72,28 @@ class Speaker:
     """A runner with a prompt of 32 tokens read, from which it decodes again and again."""
 
     def __init__(self, model: Transformer) -> None:
-        self._runner = Runner(model, torch.device("cpu"), model.norm.weight.dtype)
+        self._runner = Runner(model, torch.device("cpu"), model.norm.weight.dtype, prompt_lookup=False)
         self._prompt = list(range(1000, 1032))
 
     def seconds_a_token(self, tokens: int) -> tuple[float, float]:
         """Of decoding, and of reading the prompt."""
-        # One token differs, so that the cache of the last round gives nothing but the first.
-        self._prompt[0] += 1
-        sequence = Sequence(Submit(0, []), self._prompt, tokens + 1, None, None, None)  # type: ignore[arg-type]
+        sequence = Sequence(Submit(0, []), self._prompt, tokens + 1, None)  # type: ignore[arg-type]
         began = time.perf_counter()
-        self._runner.begin(sequence)
-        chosen = None
-        while chosen is None:
-            chosen = self._runner.read_chunk(sequence)
+        chosen: list[Chosen] = []
+        while not chosen:
+            chosen = self._step(sequence)
         read = time.perf_counter()
         for _ in range(tokens):
-            sequence.generated += [token for token, _ in chosen]
-            chosen = self._runner.decode(sequence)
-        return (time.perf_counter() - read) / tokens, (read - began) / len(self._prompt)
+            sequence.generated += [one.token for one in chosen]
+            chosen = self._step(sequence)
+        ended = time.perf_counter()
+        self._runner.release(sequence, keep=False)
+        return (ended - read) / tokens, (read - began) / len(self._prompt)
+
+    def _step(self, sequence: Sequence) -> list[Chosen]:
+        outcome = self._runner.step([sequence])[sequence]
+        assert not isinstance(outcome, Exception), outcome
+        return outcome
 
 
 def read_bandwidth(buffer: torch.Tensor) -> float:
