@@ -62,6 +62,7 @@ class Config(BaseModel):
     them out as Llama Stack did; `today` is the date that they tell, instead of the day's. Without `guided_calls` a
     model may write calls of tools and arguments that nobody offered, which are then no calls. `quantization` is
     "int8", "int4" or "fp8", or Llama Stack's form of it, {type: fp8}.
+    `ranks` spreads the model over so many processes, on GPUs over so many of these.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -74,6 +75,7 @@ class Config(BaseModel):
     max_batch_size: int | None = Field(default=None, ge=1)
     torch_seed: int | None = None
     quantization: Quantization | None = None
+    ranks: int = Field(default=1, ge=1)
     prompt_family: Family | None = None
     prompt_layout: Layout = "published"
     today: date | None = None
@@ -136,6 +138,7 @@ class MetaReference:
                 max_seq_len=config.max_seq_len,
                 max_batch_size=config.max_batch_size,
                 quantization=config.quantization,
+                ranks=config.ranks,
             )
         )
         self._seeds = itertools.count(config.torch_seed) if config.torch_seed is not None else None
