@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,7 +27,7 @@ from llama_nb.engine.quantize import small_linear
 from llama_nb.engine.random_weights import KEY as RANDOM
 from llama_nb.engine.random_weights import random_weights
 from llama_nb.engine.weights import EMBEDDING, HEAD, Part, Weights, open_weights
-from llama_nb.errors import CheckpointError
+from llama_nb.errors import BadRequest, CheckpointError
 from llama_nb.prompt_format.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -37,6 +37,37 @@ Progress = Callable[[str, float], None]
 Shapes = dict[str, tuple[int, ...]]
 
 FLOAT32_FEW, FLOAT32_MANY = 30_000_000, 500_000_000  # so many parameters
+BY_INPUTS = ("attention.wo.weight", "feed_forward.w2.weight")  # divided by columns, all others by rows
+
+
+@dataclass(frozen=True)
+class Share:
+    """What rank `rank` of `count` holds of a model: of every layer's matrices one part, of all else the whole."""
+
+    rank: int = 0
+    count: int = 1
+
+    def check(self, args: ModelArgs) -> None:
+        """Raises BadRequest where the model cannot be shared evenly."""
+        most = math.gcd(args.n_heads, args.n_kv_heads, args.hidden_dim)
+        if most % self.count:
+            possible = ", ".join(str(count) for count in range(1, most + 1) if most % count == 0)
+            raise BadRequest(
+                f"`ranks` is {self.count}: so many cannot share {args.n_heads} heads, {args.n_kv_heads} key-value "
+                f"heads and {args.hidden_dim} hidden units evenly. For this model it can be {possible}."
+            )
+
+    def dim(self, name: str) -> int | None:
+        """Along which dimension the parameter `name` is shared; None: all ranks have all of it."""
+        if self.count == 1 or not name.startswith("layers.") or name.endswith("norm.weight"):
+            return None
+        return 1 if name.endswith(BY_INPUTS) else 0
+
+    def bounds(self, size: int) -> tuple[int, int]:
+        return size * self.rank // self.count, size * (self.rank + 1) // self.count
+
+
+WHOLE = Share()
 
 
 def load(
@@ -47,18 +78,21 @@ def load(
     max_seq_len: int | None,
     progress: Progress,
     quantization: Quantization | None = None,
+    share: Share = WHOLE,
 ) -> tuple[Transformer, Tokenizer]:
     """The model and the vocabulary of the checkpoint in `folder`, ready to answer.
 
     `dtype` None: float32 on the CPU as long as that stays below 2 GB, else bfloat16. `max_seq_len` None: what the
     checkpoint was made for, at most 4096. `progress` is told (stage, 0 … 1), with the stages "checksums" (only when
     the folder has a `checklist.chk`) and "weights". `quantization`: the linear layers keep their weights small.
+    `share`: of each layer only that is read; the head is read by the first rank.
 
     Raises:
+        BadRequest: so many ranks cannot share this model.
         CheckpointError: whatever is wrong, with file, parameter, expected and got.
     """
     try:
-        return _load(folder, device, dtype, max_seq_len, progress, quantization)
+        return _load(folder, device, dtype, max_seq_len, progress, quantization, share)
     except OSError as error:
         raise CheckpointError(f"{error.filename or folder} cannot be read: {error.strerror or error}.") from error
 
@@ -70,24 +104,31 @@ def _load(
     max_seq_len: int | None,
     progress: Progress,
     quantization: Quantization | None,
+    share: Share,
 ) -> tuple[Transformer, Tokenizer]:
     description = find_description(folder)
-    verify_checksums(folder, progress)
+    if share.rank == 0:
+        verify_checksums(folder, progress)
     tokenizer = load_tokenizer(folder)
     args = model_args(description, max_seq_len, lambda: tokenizer.n_words)
     if args.vocab_size != tokenizer.n_words:
         _refuse_vocabulary(folder, tokenizer.n_words, args.vocab_size)
+    share.check(args)
     drawn = RANDOM in description.values
     weights = random_weights(description, args, tokenizer.stop_tokens) if drawn else open_weights(description)
     args = replace(args, tied_head=_head_is_tied(description, weights))
-    model = empty_transformer(args)
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    whole = empty_transformer(args)
+    shapes = {name: tuple(parameter.shape) for name, parameter in whole.named_parameters()}
     _check_names(weights, shapes)
     _check_shapes(weights, shapes)
     dtype = dtype or automatic_dtype(device, sum(math.prod(shape) for shape in shapes.values()))
-    for name, parameter in _taken_over(weights, shapes, args.head_dim, device, dtype, progress):
+    model = whole if share.count == 1 else empty_transformer(replace(args, ranks=share.count))
+    if share.rank > 0:
+        model.set_submodule("output", nn.Identity())  # the head is rank 0's
+        shapes.pop(HEAD, None)
+    for name, parameter in _taken_over(weights, shapes, args.head_dim, device, dtype, progress, share):
         place(model, name, parameter, quantization)
-        if args.tied_head and name == EMBEDDING:
+        if args.tied_head and name == EMBEDDING and share.rank == 0:
             place(model, HEAD, parameter, quantization)
     model.rotations = model.rotations.to(device)
     return model, tokenizer
@@ -202,7 +243,7 @@ def _split_dim(name: str, part: tuple[int, ...], whole: tuple[int, ...], shards:
     """Along which dimension model-parallel shards divide this parameter: llama-models' reshard map."""
     if shards == 1 or len(whole) == 1:
         return None  # norms are in every shard
-    if name.endswith(("attention.wo.weight", "feed_forward.w2.weight")):
+    if name.endswith(BY_INPUTS):
         return 1
     if name == EMBEDDING and part[:1] == whole[:1]:
         return 1  # before Llama 3
@@ -240,14 +281,15 @@ def _taken_over(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress,
+    share: Share,
 ) -> Iterator[tuple[str, nn.Parameter]]:
-    """Every parameter of the model with its name, on its device."""
+    """Our share of every parameter of the model with its name, on its device."""
     total, done = sum(part.tensor.nbytes for name in shapes for part in weights.parts(name)), 0
     progress("weights", 0.0)
     for name, shape in shapes.items():
         parts = weights.parts(name)
-        tensor = _joined(name, shape, parts, device, dtype)
-        copied = tensor.data_ptr() != parts[0].tensor.data_ptr()
+        tensor = _joined(name, shape, parts, device, dtype, share)
+        copied = all(_pages(tensor) != _pages(part.tensor) for part in parts)
         # What is only mapped stays unread, but for the norms and the embedding.
         if copied or len(shape) == 1 or name == EMBEDDING:
             _check_finite(weights.name_in_file(name), tensor, parts[0].file)
@@ -268,16 +310,34 @@ def place(model: Transformer, name: str, parameter: nn.Parameter, quantization: 
         module.weight = parameter
 
 
-def _joined(name: str, shape: tuple[int, ...], parts: list[Part], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The whole parameter; the file's own pages when nothing has to change."""
+def _joined(
+    name: str, shape: tuple[int, ...], parts: list[Part], device: torch.device, dtype: torch.dtype, share: Share
+) -> Tensor:
+    """Our share of the parameter; the file's own pages when nothing has to change."""
     first = parts[0].tensor.detach()
-    dim = _split_dim(name, tuple(first.shape), shape, len(parts))
+    of_files, of_ranks = _split_dim(name, tuple(first.shape), shape, len(parts)), share.dim(name)
+    dim = of_files if of_ranks is None else of_ranks
     if dim is None:
         return first.to(device=device, dtype=dtype).contiguous()
-    whole = torch.empty(shape, dtype=dtype, device=device)
-    for part, room in zip(parts, whole.chunk(len(parts), dim), strict=True):
-        room.copy_(part.tensor)
-    return whole
+    start, end = (0, shape[dim]) if of_ranks is None else share.bounds(shape[dim])
+    width, cuts = first.shape[dim], []
+    for number, part in enumerate(parts):
+        low, high = max(start - number * width, 0), min(end - number * width, width)
+        if low < high:
+            cuts.append(part.tensor.detach().narrow(dim, low, high - low))
+    if len(cuts) == 1:
+        return cuts[0].to(device=device, dtype=dtype).contiguous()
+    joined = torch.empty(
+        [end - start if at == dim else size for at, size in enumerate(shape)], dtype=dtype, device=device
+    )
+    for cut, room in zip(cuts, joined.split([cut.shape[dim] for cut in cuts], dim), strict=True):
+        room.copy_(cut)
+    return joined
+
+
+def _pages(tensor: Tensor) -> int:
+    """Where the memory begins that `tensor` lies in."""
+    return tensor.untyped_storage().data_ptr()
 
 
 def _interleaved(weight: Tensor, head_dim: int) -> Tensor:

@@ -192,7 +192,7 @@ class _Process:
         self._folder = Path(tempfile.mkdtemp(prefix="llama_nb-"))
         self._log = self._folder / "generator.log"
         try:
-            self._pipe, self._life, self._supervisor = _spawn(self._log)
+            self._pipe, self._life, self._supervisor = _spawn(self._log, start.ranks)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -344,21 +344,22 @@ class _Process:
 def _told(ready: Ready) -> str:
     """What a loaded model is: where, in which numbers, and how large."""
     kind = f"{ready.dtype}, weights in {ready.quantization}" if ready.quantization else ready.dtype
-    return f"{ready.device}, {kind}, {_size(ready.weight_bytes)}"
+    ranks = f", {ready.ranks} ranks" if ready.ranks > 1 else ""
+    return f"{ready.device}, {kind}, {_size(ready.weight_bytes)}{ranks}"
 
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _spawn(log_file: Path) -> tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]:
+def _spawn(log_file: Path, ranks: int) -> tuple[socket.socket, socket.socket, subprocess.Popen[bytes]]:
     """Our ends of the pipe and of the life pipe, and the supervisor that holds the others."""
     if sys.platform == "win32":
         raise NotSupported("llama_nb runs its generator on Linux and macOS; on Windows, use it inside WSL.")
     pipe, rank_end = socket.socketpair()
     life, supervisor_end = socket.socketpair()
     command = [sys.executable, "-P", "-m", "llama_nb.engine.supervisor"]
-    command += [str(supervisor_end.fileno()), str(rank_end.fileno()), str(os.getpid()), str(log_file)]
+    command += [str(supervisor_end.fileno()), str(rank_end.fileno()), str(os.getpid()), str(log_file), str(ranks)]
     with log_file.open("wb") as output, rank_end, supervisor_end:
         supervisor = subprocess.Popen(
             command,

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import torch
 
-from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.model import Transformer
 
 BATCH_TOKENS = 4096  # of a batch, the padding included: what its keys and values take is bounded, too
@@ -45,17 +44,8 @@ class Batch:
         longest = max(len(texts[place]) for place in places)
         padded = [[*texts[place], *[0] * (longest - len(texts[place]))] for place in places]
         self._tokens = torch.tensor(padded, device=weight.device)
-        args = model.args
-        self._cache = KVCache(
-            args.n_layers,
-            args.n_kv_heads,
-            args.head_dim,
-            longest,
-            rows=len(places),
-            dtype=weight.dtype,
-            device=weight.device,
-        )
-        self._sums = torch.zeros(len(places), args.dim, device=weight.device)
+        self._cache = model.new_cache(longest, rows=len(places))
+        self._sums = torch.zeros(len(places), model.args.dim, device=weight.device)
 
     @property
     def read(self) -> int:

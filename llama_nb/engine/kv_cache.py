@@ -136,18 +136,18 @@ class Rows:
     """
 
     def __init__(self, caches: Sequence[KVCache], counts: Sequence[int]) -> None:
-        self._caches = caches
-        self._counts = list(counts)
+        self.caches = caches
+        self.counts = list(counts)
 
     def places(self, new: int) -> Tensor:
-        parts = zip(self._caches, self._counts, strict=True)
+        parts = zip(self.caches, self.counts, strict=True)
         positions = [place for cache, count in parts for place in range(cache.length, cache.length + count)]
-        return torch.tensor(positions, device=self._caches[0].device)
+        return torch.tensor(positions, device=self.caches[0].device)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        parts = zip(self._caches, *(x.split(self._counts, dim=2) for x in (q, k, v)), strict=True)
+        parts = zip(self.caches, *(x.split(self.counts, dim=2) for x in (q, k, v)), strict=True)
         return torch.cat([cache.attend(layer, *part) for cache, *part in parts], dim=2)
 
     def advance(self, new: int) -> None:
-        for cache, count in zip(self._caches, self._counts, strict=True):
+        for cache, count in zip(self.caches, self.counts, strict=True):
             cache.advance(count)

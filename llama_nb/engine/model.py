@@ -9,7 +9,8 @@ Shapes: B rows, T new tokens, S tokens in all, H query heads, K key-value heads,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llama_nb.engine.attention import attend
-from llama_nb.engine.kv_cache import Cache
+from llama_nb.engine.kv_cache import Cache, KVCache
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class ModelArgs:
     rope_theta: float = 500_000.0
     rope_scaling: RopeScaling | None = None
     tied_head: bool = False
+    ranks: int = 1  # each holds its share of every layer's heads and hidden units
 
     @property
     def head_dim(self) -> int:
@@ -101,11 +103,12 @@ class RMSNorm(nn.Module):
 class Attention(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
-        self.n_heads, self.n_kv_heads, self.head_dim = args.n_heads, args.n_kv_heads, args.head_dim
-        self.wq = nn.Linear(args.dim, args.n_heads * args.head_dim, bias=False)
-        self.wk = nn.Linear(args.dim, args.n_kv_heads * args.head_dim, bias=False)
-        self.wv = nn.Linear(args.dim, args.n_kv_heads * args.head_dim, bias=False)
-        self.wo = nn.Linear(args.n_heads * args.head_dim, args.dim, bias=False)
+        self.n_heads, self.n_kv_heads = args.n_heads // args.ranks, args.n_kv_heads // args.ranks
+        self.head_dim = args.head_dim
+        self.wq = nn.Linear(args.dim, self.n_heads * args.head_dim, bias=False)
+        self.wk = nn.Linear(args.dim, self.n_kv_heads * args.head_dim, bias=False)
+        self.wv = nn.Linear(args.dim, self.n_kv_heads * args.head_dim, bias=False)
+        self.wo = nn.Linear(self.n_heads * args.head_dim, args.dim, bias=False)
 
     def forward(self, x: Tensor, rotations: Tensor, layer: int, cache: Cache | None) -> Tensor:
         batch, new, _ = x.shape
@@ -120,9 +123,10 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
-        self.w1 = nn.Linear(args.dim, args.hidden_dim, bias=False)
-        self.w2 = nn.Linear(args.hidden_dim, args.dim, bias=False)
-        self.w3 = nn.Linear(args.dim, args.hidden_dim, bias=False)
+        hidden_dim = args.hidden_dim // args.ranks
+        self.w1 = nn.Linear(args.dim, hidden_dim, bias=False)
+        self.w2 = nn.Linear(hidden_dim, args.dim, bias=False)
+        self.w3 = nn.Linear(args.dim, hidden_dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.w2(F.silu(self.w1(x)) * self.w3(x))
@@ -154,6 +158,9 @@ class Transformer(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
         self.args = args
+        # Of one rank. Where there are several, the others are told of each pass and each cache: `ranks.py`.
+        self.in_step: Callable[[Tensor, Cache | None], AbstractContextManager[None]] = lambda *_: nullcontext()
+        self.cache_kind: Callable[..., KVCache] = KVCache
         self.tok_embeddings = nn.Embedding(args.vocab_size, args.dim)
         self.layers = nn.ModuleList(Block(args) for _ in range(args.n_layers))
         self.norm = RMSNorm(args.dim, args.norm_eps)
@@ -180,6 +187,18 @@ class Transformer(nn.Module):
 
     def hidden(self, tokens: Tensor, cache: Cache | None = None) -> Tensor:
         """What the last layer makes of each token, before the final norm: (B, T, dim). `cache` as in `forward`."""
+        with self.in_step(tokens, cache):
+            return self._hidden(tokens, cache)
+
+    def new_cache(self, capacity: int, *, rows: int = 1) -> KVCache:
+        """An empty cache for `rows` sequences of at most `capacity` tokens."""
+        args, weight = self.args, self.norm.weight
+        n_kv_heads = args.n_kv_heads // args.ranks
+        return self.cache_kind(
+            args.n_layers, n_kv_heads, args.head_dim, capacity, rows=rows, dtype=weight.dtype, device=weight.device
+        )
+
+    def _hidden(self, tokens: Tensor, cache: Cache | None) -> Tensor:
         new = tokens.shape[1]
         rotations = self.rotations[cache.places(new) if cache is not None else slice(new)]
         x = self.tok_embeddings(tokens)

@@ -41,6 +41,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     `max_batch_size`: how many requests may run at once; None leaves it to the device.
     `quantization`: how small the weights of the linear layers are made; None leaves them as they are.
     `prompt_lookup`: whether to guess tokens from what went before, and read several at once where that pays.
+    `ranks`: over how many processes the model is spread.
     """
 
     checkpoint: str
@@ -50,6 +51,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
     max_batch_size: int | None = None
     quantization: Quantization | None = None
     prompt_lookup: bool = True
+    ranks: int = 1
 
 
 class Submit(msgspec.Struct, tag=True, frozen=True):
@@ -101,7 +103,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     """The model is loaded. `control` gives the ids of the tokens that steer a dialog, by name.
 
     `cache_bytes` is what keys and values of all conversations may take, those that are only kept included.
-    `weight_bytes` is what its parameters take as they are kept.
+    `weight_bytes` is what its parameters take as they are kept. Both are of all ranks together.
     """
 
     device: str
@@ -114,6 +116,7 @@ class Ready(msgspec.Struct, tag=True, frozen=True):
     cache_bytes: int
     quantization: Quantization | None = None
     weight_bytes: int = 0
+    ranks: int = 1
 
 
 class Queued(msgspec.Struct, tag=True, frozen=True):
@@ -192,7 +195,7 @@ class FrameError(Exception):
     """What came over the pipe is no frame of ours."""
 
 
-def frame(content: Command | list[Event]) -> bytes:
+def frame(content: msgspec.Struct | list[Event]) -> bytes:
     """`content` as the bytes of one frame.
 
     Raises:
@@ -219,13 +222,14 @@ class FrameReader:
         Raises:
             FrameError: the bytes are no command, or announce a frame larger than is allowed.
         """
-        return self._read(data, _commands)
+        return self.read(data, _commands)
 
     def events(self, data: bytes) -> Iterator[list[Event]]:
         """The frames of events that `data` completes; raises as `commands` does."""
-        return self._read(data, _events)
+        return self.read(data, _events)
 
-    def _read(self, data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+    def read(self, data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> Iterator[T]:
+        """What `data` completes, in the types of `decoder`; raises as `commands` does."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)

@@ -78,7 +78,8 @@ class Runner:
         self._chunk = _chunk_tokens(model, device)
         bytes_per_token = self._new_cache().bytes_per_token
         most = CONTEXTS_A_ROW * self.max_batch_size * model.args.max_seq_len * bytes_per_token
-        self.slots = Slots(self._new_cache, min(free_bytes(device) // FREE_SHARE, most))
+        sharing = model.args.ranks if device.type == "cpu" else 1  # the memory that is free here
+        self.slots = Slots(self._new_cache, min(free_bytes(device) // FREE_SHARE // sharing, most))
         self.cache_tokens = self.slots.budget // bytes_per_token
 
     def step(self, sequences: list[Sequence]) -> dict[Sequence, Read]:
@@ -126,10 +127,7 @@ class Runner:
         return min(self._chunk, max(self._chunk // BESIDE_OTHERS, SMALLEST_CHUNK))
 
     def _new_cache(self) -> KVCache:
-        args = self._model.args
-        return KVCache(
-            args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=self._dtype, device=self.device
-        )
+        return self._model.new_cache(self._model.args.max_seq_len)
 
     def _prepare(self, sequence: Sequence, limit: int, guesses: int) -> Reading:
         """What `sequence` reads next, with memory for it: at most `limit` tokens, and so many `guesses`."""

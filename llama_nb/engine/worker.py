@@ -1,5 +1,6 @@
 """The door of the generator's process: frames in, frames out. `python -m llama_nb.engine.worker PIPE SUPERVISOR`.
 
+Of several ranks each is such a process, with RANK COUNT FOLDER behind, and rank 0 with its pipes to the others as well.
 Everything that a request can provoke is caught here and becomes that request's one final event. Standard output and
 error are a log file. torch is imported only once the first command says what to load.
 """
@@ -42,6 +43,7 @@ from llama_nb.errors import BadRequest, ContextOverflow, LlamaError
 if TYPE_CHECKING:
     import torch
 
+    from llama_nb.engine.ranks import Place
     from llama_nb.engine.runner import Chosen, Runner
     from llama_nb.engine.scheduler import Sequence, Texts, Work
     from llama_nb.prompt_format.encode import DialogEncoder
@@ -57,6 +59,9 @@ def main() -> None:
     pipe, supervisor = int(sys.argv[1]), int(sys.argv[2])
     _die_with_parent(supervisor)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    if sys.argv[3:] and int(sys.argv[3]) > 0:
+        _follow(socket.socket(fileno=pipe))
+        return
     connection = Connection(socket.socket(fileno=pipe))
     try:
         start = connection.wait()
@@ -145,7 +150,7 @@ def _load(start: Start, connection: Connection) -> Generator:
 
     try:
         progress("starting torch", 0.0)
-        os.environ.setdefault("OMP_NUM_THREADS", str(cores()))  # read when torch is loaded, and never again
+        _set_threads()
         import torch
 
         from llama_nb.engine import checkpoint
@@ -154,6 +159,13 @@ def _load(start: Start, connection: Connection) -> Generator:
         from llama_nb.prompt_format.encode import DialogEncoder
 
         device = _device(start.device)
+        place = lead = None
+        if start.ranks > 1:
+            from llama_nb.engine.ranks import Lead, add_up
+
+            place, lead = _place(), Lead([socket.socket(fileno=int(pipe)) for pipe in sys.argv[6:]])
+            device = place.device(device)
+            lead.tell(start)
         dtype = None if start.dtype == "auto" else getattr(torch, start.dtype)
         model, tokenizer = checkpoint.load(
             Path(start.checkpoint),
@@ -162,13 +174,18 @@ def _load(start: Start, connection: Connection) -> Generator:
             max_seq_len=start.max_seq_len,
             progress=progress,
             quantization=start.quantization,
+            share=checkpoint.Share(0, start.ranks),
         )
         pack_linears(model)
+        weight_bytes = stored_bytes(model)
+        if place is not None and lead is not None:
+            weight_bytes += lead.loaded_bytes()
+            place.join(device)
+            add_up(model)
+            lead.take(model)
         dtype = model.norm.weight.dtype
         parameters = model.args.parameters
-        if device.type == "cpu" and parameters < FEW_PARAMETERS:
-            # Handing a small product to a second thread costs more than it saves: half the speed, measured on 5 M.
-            torch.set_num_threads(1)
+        _compute_alone_if_small(device, parameters)
         runner = Runner(model, device, dtype, max_batch_size=start.max_batch_size, prompt_lookup=start.prompt_lookup)
         ready = Ready(
             device=str(device),
@@ -178,9 +195,10 @@ def _load(start: Start, connection: Connection) -> Generator:
             load_s=time.monotonic() - began,
             control=tokenizer.special_tokens,
             max_batch_size=runner.max_batch_size,
-            cache_bytes=runner.slots.budget,
+            cache_bytes=runner.slots.budget * start.ranks,
             quantization=start.quantization,
-            weight_bytes=stored_bytes(model),
+            weight_bytes=weight_bytes,
+            ranks=start.ranks,
         )
     except Exception as error:
         log.exception("the checkpoint could not be loaded")
@@ -188,6 +206,64 @@ def _load(start: Start, connection: Connection) -> Generator:
         _exit_quietly()
     connection.send([ready])
     return Generator(connection, runner, DialogEncoder(tokenizer), ready.max_seq_len)
+
+
+def _set_threads() -> None:
+    """Before torch is loaded: it is read then, and never again."""
+    ranks = int(sys.argv[4]) if sys.argv[4:] else 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // ranks)))
+
+
+def _compute_alone_if_small(device: torch.device, parameters: int) -> None:
+    import torch
+
+    if device.type == "cpu" and parameters < FEW_PARAMETERS:
+        # Handing a small product to a second thread costs more than it saves: half the speed, measured on 5 M.
+        torch.set_num_threads(1)
+
+
+def _place() -> Place:
+    from llama_nb.engine.ranks import Place
+
+    rank, count, folder = sys.argv[3:6]
+    return Place(int(rank), int(count), Path(folder))
+
+
+def _follow(pipe: socket.socket) -> None:
+    """What another rank than the first does. A checkpoint that cannot be loaded is rank 0's to tell."""
+    _set_threads()
+    import torch
+
+    from llama_nb.engine import checkpoint
+    from llama_nb.engine.quantize import pack_linears, stored_bytes
+    from llama_nb.engine.ranks import Loaded, add_up, follow, start_and_commands
+
+    place = _place()
+    try:
+        start, commands = start_and_commands(pipe)
+        device = place.device(_device(start.device))
+        model, _ = checkpoint.load(
+            Path(start.checkpoint),
+            device=device,
+            dtype=None if start.dtype == "auto" else getattr(torch, start.dtype),
+            max_seq_len=start.max_seq_len,
+            progress=lambda stage, fraction: None,
+            quantization=start.quantization,
+            share=checkpoint.Share(place.rank, place.count),
+        )
+        pack_linears(model)
+        pipe.sendall(frame(Loaded(stored_bytes(model))))
+    except EOFError:
+        return
+    except Exception as error:
+        log.exception("rank %d could not load its share", place.rank)
+        pipe.sendall(frame(_failure(None, error)))
+        pipe.recv(1)  # rank 0 tells it on, and ends; were we gone before, we should be taken for the cause
+        return
+    place.join(device)
+    add_up(model)
+    _compute_alone_if_small(device, model.args.parameters)
+    follow(model, commands, place.rank)
 
 
 def _device(wanted: str) -> torch.device:

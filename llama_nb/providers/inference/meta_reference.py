@@ -63,6 +63,7 @@ class Config(BaseModel):
     model may write calls of tools and arguments that nobody offered, which are then no calls. `quantization` is
     "int8", "int4" or "fp8", or Llama Stack's form of it, {type: fp8}. With `prompt_lookup`, what stood in the prompt or
     the answer before is guessed to come again, and read at once; answers stay the same.
+    `ranks` spreads the model over so many processes, on GPUs over so many of these.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -76,6 +77,7 @@ class Config(BaseModel):
     torch_seed: int | None = None
     quantization: Quantization | None = None
     prompt_lookup: bool = True
+    ranks: int = Field(default=1, ge=1)
     prompt_family: Family | None = None
     prompt_layout: Layout = "published"
     today: date | None = None
@@ -139,6 +141,7 @@ class MetaReference:
                 max_batch_size=config.max_batch_size,
                 quantization=config.quantization,
                 prompt_lookup=config.prompt_lookup,
+                ranks=config.ranks,
             )
         )
         self._seeds = itertools.count(config.torch_seed) if config.torch_seed is not None else None
