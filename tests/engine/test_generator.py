@@ -212,7 +212,7 @@ class Failing:
     def __call__(self, x: torch.Tensor, rotations: torch.Tensor, layer: int, cache: KVCache | Rows) -> torch.Tensor:
         assert isinstance(self._work, Sequence)
         slot = self._work.slot
-        if slot is not None and slot.cache in getattr(cache, "_caches", [cache]):
+        if slot is not None and slot.cache in getattr(cache, "caches", [cache]):
             self._passes += 1
             if self._passes >= self._at:
                 raise self._error

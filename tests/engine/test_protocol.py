@@ -226,7 +226,7 @@ def test_the_check_sees_an_error_that_is_not_caught(monkeypatch: pytest.MonkeyPa
         except msgspec.MsgspecError as error:
             raise FrameError from error
 
-    monkeypatch.setattr(FrameReader, "_read", forgetful)
+    monkeypatch.setattr(FrameReader, "read", forgetful)
     assert errors_of(10_000, random.Random(0))[1] == {FrameError, UnicodeDecodeError}
 
 

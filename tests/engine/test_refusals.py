@@ -109,7 +109,7 @@ def test_questions_that_wait_for_a_start_that_fails_all_hear_why_from_the_one_at
 ) -> None:
     starts: list[Path] = []
     spawn = client._spawn
-    monkeypatch.setattr(client, "_spawn", lambda log: starts.append(log) or spawn(log))
+    monkeypatch.setattr(client, "_spawn", lambda log, ranks: starts.append(log) or spawn(log, ranks))
     engine = live.engine_of(tmp_path / "missing")
 
     async def ask_thrice() -> list[object]:
