@@ -126,7 +126,7 @@ def misplaced(rows: Rows, new: int) -> torch.Tensor:
 @torch.inference_mode()
 def careless_copy(cache: KVCache, other: KVCache, start: int, end: int) -> None:
     cache.reserve(end)
-    for held in cache._keys:
+    for held in (*cache._keys, *cache._values):  # fresh memory may hold anything, NaN as well
         held[:, :, start:end] = 0
     cache.length = end
 
