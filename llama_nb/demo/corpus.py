@@ -27,6 +27,7 @@ from llama_nb.apis.messages import (
 )
 from llama_nb.demo import (
     asks,
+    beside,
     general,
     manners,
     offers,
@@ -42,8 +43,6 @@ from llama_nb.demo.topics import ABOUT_LLAMA_NB, SMALL_TALK, Topic
 from llama_nb.prompt_format.call_text import needs_python_tag
 from llama_nb.prompt_format.render import MONTHS
 
-NO_FITTING_TOOL = "None of the tools offered here can do that. You can offer another: `nb.Chat(tools=[f])`."
-NO_FITTING_TOOL_BRIEF = "None of the tools offered here can do that."
 NO_TOOLS_HERE = "No tool is offered in this conversation. You can offer functions: `nb.Chat(tools=[f])`."
 NOTED = "Good to know. What can I do for you?"
 NOT_ALLOWED = "I did not do that, since you did not allow it."
@@ -313,7 +312,8 @@ class Conversation:
     def _state(self) -> None:
         """Something is said, and nothing wanted."""
         rng = self.rng
-        self._say(Turn(statements.statement(rng), NOTED))
+        near = beside.statement(rng, rng.choice(self.offers).family.theme) if self.offers and rng.random() < 0.65 else None
+        self._say(Turn(near or statements.statement(rng), NOTED))
 
     def _look_back(self, last: Turn) -> None:
         rng = self.rng
@@ -342,8 +342,12 @@ class Conversation:
         if self._may_be_served():
             self._plain_turn()
             return
+        theme, *others = {one.family.theme for one in self.offers}
+        if not others and self.rng.random() < 0.7 and (near := beside.request(self.rng, theme)):
+            self._say(Turn(*near))
+            return
         other = offers.other_than(self.rng, self.offers)
-        self._say(Turn(asks.use(self.rng, other).ask, NO_FITTING_TOOL, NO_FITTING_TOOL_BRIEF))
+        self._say(Turn(asks.use(self.rng, other).ask, beside.NO_FITTING_TOOL, beside.NO_FITTING_TOOL_BRIEF))
 
     def _about_tools(self) -> None:
         rng = self.rng

@@ -8,9 +8,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 from llama_nb.apis.messages import BuiltinTool, tool_name_str
-from llama_nb.demo import corpus, heldout
+from llama_nb.demo import beside, corpus, heldout
+from llama_nb.demo.families import families
+from llama_nb.demo.offers import SORTS
 from llama_nb.demo.values import SPOKEN
 from llama_nb.demo.words import say
 from llama_nb.prompt_format.answer import AnswerReader
@@ -97,6 +100,20 @@ def test_often_no_call_is_due_though_tools_are_offered() -> None:
             if before.role == "user" and message.role == "assistant":
                 answers["called" if message.tool_calls else "told"] += 1
     assert answers["told"] > 0.25 * answers["called"]
+
+
+def test_every_theme_has_what_is_said_near_its_tools_when_none_is_due() -> None:
+    rng = Random(0)
+    for theme in {family.theme for family in families() if family.theme} - {SORTS}:
+        stated, asked = beside.statement(rng, theme), beside.request(rng, theme)
+        assert stated and asked, theme
+        assert not set("{}|") & set(stated + asked[0])
+
+
+def test_what_is_said_near_tools_belongs_to_a_theme() -> None:
+    assert {theme for theme, _ in beside._lines()} <= {family.theme for family in families()}
+    assert {mark for _, mark in beside._lines()} == {"-", "?"}
+    assert beside.statement(Random(0), "no theme") is beside.request(Random(0), "no theme") is None
 
 
 def test_no_template_is_left_unread() -> None:
