@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -16,7 +17,7 @@ from llama_nb.engine.kernels.launch import PLAIN, Start, Tile, begin
 
 
 class Weight(NamedTuple):
-    """(N, K); with `scales` (N,) int8 or fp8; with `zeros` too int4: (N, K / 2), both of them (N, K / group)."""
+    """(N, K); with `scales` (N,) int8 or fp8; with `zeros` too int4, two to a byte: then both are (N, K / group)."""
 
     data: Tensor
     scales: Tensor | None = None
@@ -34,6 +35,11 @@ class Weight(NamedTuple):
     def group(self) -> int:
         """How many inputs share a scale and a zero, 0 if that is not how it is kept."""
         return 0 if self.zeros is None else self.inputs // self.zeros.shape[1]
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """As the kernels take them: int4 in words of eight."""
+        return self.data if self.zeros is None else self.data.view(torch.int32), self.scales, self.zeros
 
 
 @triton.jit
@@ -97,36 +103,69 @@ def _sum_of_steps(
     K: tl.constexpr, COUNT: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
     NORMED: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip  # noqa: N803
-    """As `_sum`, of int4: two inputs a byte, the even one in its lower half. GROUP divides K and BLOCK."""
+    """As `_sum`, of int4 in words of eight, the first input in the lowest bits. GROUP divides K and BLOCK."""
     GROUPS: tl.constexpr = BLOCK // GROUP  # noqa: N806
-    HALF: tl.constexpr = GROUP // 2  # noqa: N806
+    WORDS: tl.constexpr = GROUP // 8  # noqa: N806
     columns = tl.arange(0, BLOCK)
     groups = tl.arange(0, GROUPS)
-    row = rows[:, None].to(tl.int64)
-    at_group = row * (K // GROUP) + groups[None, :]
-    at = weight + (row * (K // 2) + groups[None, :] * HALF)[:, :, None] + tl.arange(0, HALF)[None, None, :]
+    at_group = rows[:, None].to(tl.int64) * (K // GROUP) + groups[None, :]
+    at = weight + at_group[:, :, None] * WORDS + tl.arange(0, WORDS)[None, None, :]
     inside = groups[None, :] < K // GROUP
-    pairs = tl.load(at, mask=inside[:, :, None], other=0)
+    words = tl.load(at, mask=inside[:, :, None], other=0)
     scale = tl.load(scales + at_group, mask=inside, other=0.0)
     zero = tl.load(zeros + at_group, mask=inside, other=0.0)
     begin(ahead, AHEAD, LANES, EARLY)
-    total = tl.zeros([COUNT, GROUPS, HALF], tl.float32)
+    total = tl.zeros([COUNT, GROUPS, WORDS], tl.float32)
     squares = tl.zeros([BLOCK], tl.float32)
     for start in range(0, K, BLOCK):
         places = start + columns
         value = tl.load(x + places, mask=places < K, other=0.0).to(tl.float32)
-        inside = groups[None, :] + (start + BLOCK) // GROUP < K // GROUP
-        following = tl.load(at + (start + BLOCK) // 2, mask=inside[:, :, None], other=0)
-        next_scale = tl.load(scales + at_group + (start + BLOCK) // GROUP, mask=inside, other=0.0)
-        next_zero = tl.load(zeros + at_group + (start + BLOCK) // GROUP, mask=inside, other=0.0)
+        following = (start + BLOCK) // GROUP
+        inside = groups[None, :] + following < K // GROUP
+        next_words = tl.load(at + following * WORDS, mask=inside[:, :, None], other=0)
+        next_scale = tl.load(scales + at_group + following, mask=inside, other=0.0)
+        next_zero = tl.load(zeros + at_group + following, mask=inside, other=0.0)
         if NORMED:
             squares += value * value
             value *= tl.load(gain + places, mask=places < K, other=0.0).to(tl.float32)
-        even, odd = tl.split(tl.reshape(value, [1, GROUPS, HALF, 2]))
-        steps = (pairs & 15).to(tl.float32) * even + (pairs >> 4).to(tl.float32) * odd
-        total += steps * scale.to(tl.float32)[:, :, None] + zero.to(tl.float32)[:, :, None] * (even + odd)
-        pairs, scale, zero = following, next_scale, next_zero
+        steps, sums = _steps_times(words, tl.reshape(value, [1, GROUPS, WORDS, 2, 2, 2]))
+        total += steps * (scale.to(tl.float32) * 2.0**49)[:, :, None]
+        total += sums * zero.to(tl.float32)[:, :, None]
+        words, scale, zero = next_words, next_scale, next_zero
     return tl.sum(tl.sum(total, 2), 1), tl.sum(squares, 0)
+
+
+@triton.jit
+def _steps_times(words, x):
+    """Of each word: its eight steps times x (…, 2, 2, 2), added up, times 2 ** -49; and x added up.
+
+    To convert whole numbers would take longer than to read them. But the bits of a step, where they stand in the word,
+    are a float32 already: below 2 ** 23 all of them are subnormal, and step · 2 ** (place - 149). Once x is made large
+    enough for that, their product is exact.
+    """
+    even, odd = tl.split(x)
+    even_0, even_2 = tl.split(even)
+    odd_1, odd_3 = tl.split(odd)
+    x0, x4 = tl.split(even_0)
+    x2, x6 = tl.split(even_2)
+    x1, x5 = tl.split(odd_1)
+    x3, x7 = tl.split(odd_3)
+    sums = x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7
+    total = _step(words, 0) * (x0 * 2.0**100)
+    total += _step(words, 4) * (x1 * 2.0**96)
+    total += _step(words, 8) * (x2 * 2.0**92)
+    total += _step(words, 12) * (x3 * 2.0**88)
+    total += _step(words, 16) * (x4 * 2.0**84)
+    words = words >> 12
+    total += _step(words, 8) * (x5 * 2.0**92)
+    total += _step(words, 12) * (x6 * 2.0**88)
+    total += _step(words, 16) * (x7 * 2.0**84)
+    return total, sums
+
+
+@triton.jit
+def _step(words, PLACE: tl.constexpr):  # noqa: N803
+    return (words & (15 << PLACE)).to(tl.float32, bitcast=True)
 
 
 @triton.jit
@@ -207,7 +246,7 @@ def qkv(
     heads, _, size = keys.shape
     assert keys.stride() == values.stride() and keys.stride()[1:] == (size, 1), "the tokens of a head lie side by side"
     _qkv_kernel[_grid(weight.outputs, tile)](
-        x, *weight, gain, cosines, sines, position, q, keys, values,
+        x, *weight.tensors, gain, cosines, sines, position, q, keys, values,
         head_stride=keys.stride(0), Q=q.numel(), KV=heads * size, D=size, **_options(weight, tile, start, eps),
     )  # fmt: skip
 
@@ -221,7 +260,7 @@ def linear(
     `residual` may be y itself.
     """
     _linear_kernel[_grid(weight.outputs, tile)](
-        x, *weight, gain, residual, y, NORMED=gain is not None, ADDED=residual is not None,
+        x, *weight.tensors, gain, residual, y, NORMED=gain is not None, ADDED=residual is not None,
         **_options(weight, tile, start, eps),
     )  # fmt: skip
 
@@ -232,7 +271,7 @@ def swiglu(
     """x (K,) → y (hidden,). The weight has the rows of w1, and then those of w3; `tile.rows` counts those of one."""
     hidden = y.numel()
     assert weight.outputs == 2 * hidden
-    _swiglu_kernel[_grid(hidden, tile)](x, *weight, gain, y, HIDDEN=hidden, **_options(weight, tile, start, eps))
+    _swiglu_kernel[_grid(hidden, tile)](x, *weight.tensors, gain, y, HIDDEN=hidden, **_options(weight, tile, start, eps))
 
 
 def _grid(outputs: int, tile: Tile) -> tuple[int, int]:
