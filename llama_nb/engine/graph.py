@@ -7,6 +7,7 @@ one after the other, for tests.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from llama_nb.engine.kernels import attention, products, tokens
 from llama_nb.engine.kernels.launch import Start, Tile
 from llama_nb.engine.kernels.products import Weight
-from llama_nb.engine.model import Transformer
+from llama_nb.engine.model import Block, Transformer
 
 PARTS = ("weight", "scales", "zeros")  # of a linear layer, as far as it has them
 
@@ -24,24 +25,26 @@ def weight_of(*linears: nn.Module) -> Weight:
 
     What already lies so is left as it is.
     """
-    parts = {name: [getattr(linear, name).detach() for linear in linears] for name in PARTS if hasattr(linears[0], name)}
-    wholes = {name: _whole(tensors) for name, tensors in parts.items()}
-    for name, whole in wholes.items():
-        pieces = whole.split([tensor.shape[0] for tensor in parts[name]])
-        for linear, piece in zip(linears, pieces, strict=True):
-            is_parameter = isinstance(getattr(linear, name), nn.Parameter)
-            setattr(linear, name, nn.Parameter(piece, requires_grad=False) if is_parameter else piece)
-    return Weight(*(wholes.get(name) for name in PARTS))
+    wholes = {name: _fused(linears, name) for name in PARTS if hasattr(linears[0], name)}
+    return Weight(wholes["weight"], wholes.get("scales"), wholes.get("zeros"))
 
 
-def _whole(tensors: Sequence[Tensor]) -> Tensor:
-    first = tensors[0]
+def _fused(linears: Sequence[nn.Module], name: str) -> Tensor:
+    tensors = [getattr(linear, name) for linear in linears]
+    if _lie_in_a_row(tensors):
+        return tensors[0].detach().as_strided((sum(map(len, tensors)), *tensors[0].shape[1:]), tensors[0].stride())
+    whole = torch.cat([tensor.detach() for tensor in tensors])
+    for linear, old, new in zip(linears, tensors, whole.split([len(tensor) for tensor in tensors]), strict=True):
+        setattr(linear, name, nn.Parameter(new, requires_grad=False) if isinstance(old, nn.Parameter) else new)
+    return whole
+
+
+def _lie_in_a_row(tensors: Sequence[Tensor]) -> bool:
+    """Whether they are one behind the other in one piece of memory, as one alone always is."""
     starts = [tensor.data_ptr() for tensor in tensors]
     ends = [tensor.data_ptr() + tensor.nbytes for tensor in tensors]
-    in_one = len({tensor.untyped_storage().data_ptr() for tensor in tensors}) == 1
-    if in_one and starts[1:] == ends[:-1] and all(tensor.is_contiguous() for tensor in tensors):
-        return first.as_strided((sum(tensor.shape[0] for tensor in tensors), *first.shape[1:]), first.stride())
-    return torch.cat(list(tensors))
+    pieces = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    return len(pieces) == 1 and starts[1:] == ends[:-1] and all(tensor.is_contiguous() for tensor in tensors)
 
 
 def default_tile(weight: Weight) -> Tile:
@@ -52,17 +55,16 @@ def default_tile(weight: Weight) -> Tile:
 
 
 class DecodeGraph:
-    """Steps of `model` for one sequence, whose keys and values (heads, room, D) lie in `keys` and `values`, by layer.
+    """Steps of `model` for one sequence at a time.
 
-    `start` says which token comes, and where; each `step` leaves the logits of what follows in `logits`, and the
-    likeliest in `token`, which the next step reads. Nothing checks that there is room: who steps on knows.
+    `attach` says where its keys and values are, `start` which token comes, and where; each `step` leaves the logits of
+    what follows in `logits`, and the likeliest in `token`, which the next step reads. Nothing checks that there is
+    room: who steps on knows.
     """
 
     def __init__(
         self,
         model: Transformer,
-        keys: Sequence[Tensor],
-        values: Sequence[Tensor],
         *,
         tiles: Mapping[str, Tile] | None = None,
         early: bool = False,
@@ -75,9 +77,13 @@ class DecodeGraph:
         def row(size: int, dtype: torch.dtype = norm.dtype) -> Tensor:
             return torch.zeros(size, dtype=dtype, device=device)
 
-        self._model, self._keys, self._values = model, keys, values
+        assert args.ranks == 1, "nothing here asks the other ranks"
+        self._model = model
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+        self._blocks = cast(list[Block], list(model.layers))
         self._early, self._ahead_bytes = early, ahead_bytes
-        self._weights = [weight for layer in model.layers for weight in _weights_of(layer)]
+        self._weights = [weight for block in self._blocks for weight in _weights_of(block)]
         self._head = weight_of(model.output)
         of_a_layer = zip(("qkv", "o", "w13", "w2"), self._weights[:4], strict=True)
         self._tiles = {name: default_tile(weight) for name, weight in of_a_layer}
@@ -89,8 +95,18 @@ class DecodeGraph:
         self._x, self._q = row(args.dim), row(args.n_heads * args.head_dim)
         self._attended, self._hidden = row(args.n_heads * args.head_dim), row(args.hidden_dim)
         self._splits = attention.Splits(args.n_heads, args.n_kv_heads, args.head_dim, device, splits)
-        self._blocks = tokens.Blocks(args.vocab_size, device)
+        self._highest = tokens.Highest(args.vocab_size, device)
         self._graph: torch.cuda.CUDAGraph | None = None
+        self._is_compiled = False
+
+    def attach(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+        """The next steps read and write `keys` and `values`, of each layer (heads, room, D).
+
+        Where they are is part of what was captured: other tensors cost a capture, some milliseconds.
+        """
+        if _places([*keys, *values]) != _places([*self._keys, *self._values]):
+            self._graph = None
+        self._keys, self._values = list(keys), list(values)
 
     def start(self, token: int, position: int) -> None:
         """The next step reads `token` as that at `position`: so many are in the cache."""
@@ -110,7 +126,7 @@ class DecodeGraph:
     def launch(self) -> None:
         """The kernels of a step, one after the other."""
         self._embed(self._start(self._weights[0]))
-        for layer in range(len(self._model.layers)):
+        for layer in range(len(self._blocks)):
             self._launch_layer(layer)
         norm = self._model.norm
         products.linear(
@@ -123,10 +139,10 @@ class DecodeGraph:
 
     def _choose(self, start: Start) -> None:
         """The place for other ways to choose, which then read their temperature and their noise on the device."""
-        tokens.choose_likeliest(self.logits, self._blocks, self.token, self.position, start)
+        tokens.choose_likeliest(self.logits, self._highest, self.token, self.position, start)
 
     def _launch_layer(self, index: int) -> None:
-        block, x, tiles = self._model.layers[index], self._x, self._tiles
+        block, x, tiles = self._blocks[index], self._x, self._tiles
         keys, values = self._keys[index], self._values[index]
         qkv, o, w13, w2, following = [*self._weights, self._head][4 * index : 4 * index + 5]
         norm = block.attention_norm
@@ -144,7 +160,15 @@ class DecodeGraph:
         return Start(self._early, following.data if following else None, self._ahead_bytes)
 
     def _captured(self) -> torch.cuda.CUDAGraph:
-        """The first launch compiles, which no capture allows; what it writes, the first replay writes again."""
+        if not self._is_compiled:
+            self._compile()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may use the GPU meanwhile
+            self.launch()
+        return graph
+
+    def _compile(self) -> None:
+        """A first step compiles, which no capture allows. What it writes, the next writes again."""
         token, position = self.token.clone(), self.position.clone()
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -153,13 +177,14 @@ class DecodeGraph:
         torch.cuda.current_stream().wait_stream(stream)
         self.token.copy_(token)
         self.position.copy_(position)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.launch()
-        return graph
+        self._is_compiled = True
 
 
-def _weights_of(block: nn.Module) -> list[Weight]:
+def _places(tensors: Sequence[Tensor]) -> list[tuple[int, tuple[int, ...]]]:
+    return [(tensor.data_ptr(), tensor.stride()) for tensor in tensors]
+
+
+def _weights_of(block: Block) -> list[Weight]:
     attention, forward = block.attention, block.feed_forward
     return [
         weight_of(attention.wq, attention.wk, attention.wv),

@@ -38,7 +38,9 @@ def mended(monkeypatch: pytest.MonkeyPatch) -> None:
         interpreter.mend(monkeypatch)
 
 
-def model_of(dtype: torch.dtype = torch.float32, *, heads: int = 4, kv_heads: int = 2, tied: bool = False) -> Transformer:
+def model_of(
+    dtype: torch.dtype = torch.float32, *, heads: int = 4, kv_heads: int = 2, tied: bool = False
+) -> Transformer:
     torch.manual_seed(0)
     args = ModelArgs(
         dim=16 * heads, n_layers=2, n_heads=heads, n_kv_heads=kv_heads, hidden_dim=96, vocab_size=288, max_seq_len=ROOM,
@@ -71,7 +73,9 @@ def graph_of(model: Transformer, cache: KVCache, **options: Any) -> Any:
     if DEVICE.type == "cpu":
         options = {"tiles": dict.fromkeys(FEW_PROGRAMS, Tile(16, 64, 4))} | options
     keys, values = ([held[0].clone() for held in both] for both in (cache._keys, cache._values))
-    return DecodeGraph(model, keys, values, **{"splits": 4} | options)
+    graph = DecodeGraph(model, **{"splits": 4} | options)
+    graph.attach(keys, values)
+    return graph
 
 
 def error(of: Tensor, expected: Tensor) -> float:
@@ -130,6 +134,19 @@ def test_a_step_can_be_taken_again() -> None:
     assert torch.equal(*seen)
 
 
+@torch.inference_mode()
+def test_another_cache_can_be_attached() -> None:
+    model = model_of()
+    one, other = (prefilled(model, tokens) for tokens in (some_tokens(), some_tokens().flip(1)))
+    graph = graph_of(model, one)
+    for cache in (one, other, one):
+        graph.attach([keys[0] for keys in cache._keys], [values[0] for values in cache._values])
+        graph.start(7, PREFILL)
+        graph.step()
+        cache.length = PREFILL
+        assert error(graph.logits, model(torch.tensor([[7]], device=DEVICE), cache)[0, -1]) <= TOLERANCE[torch.float32]
+
+
 @pytest.mark.parametrize("tied", [True, False])
 @torch.inference_mode()
 def test_the_model_goes_on_with_views_of_the_graphs_weights(tied: bool) -> None:
@@ -138,11 +155,14 @@ def test_the_model_goes_on_with_views_of_the_graphs_weights(tied: bool) -> None:
     before = model(tokens)
     graph = graph_of(model, prefilled(model, tokens))
     assert torch.equal(model(tokens), before)
+    assert (model.output.weight is model.tok_embeddings.weight) is tied
     attention, forward = model.layers[1].attention, model.layers[1].feed_forward
     for layers in ((attention.wq, attention.wk, attention.wv), (forward.w1, forward.w3)):
         assert len({layer.weight.untyped_storage().data_ptr() for layer in layers}) == 1
     again = graph_of(model, prefilled(model, tokens))
-    assert [weight.data.data_ptr() for weight in again._weights] == [weight.data.data_ptr() for weight in graph._weights]
+    assert [weight.data.data_ptr() for weight in again._weights] == [
+        weight.data.data_ptr() for weight in graph._weights
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["int8", "int4", "fp8"])
@@ -221,10 +241,10 @@ def test_a_product_is_the_same_however_it_is_cut(tile: tuple[int, int, int]) -> 
 
 
 def test_of_equals_the_first_is_chosen() -> None:
-    from llama_nb.engine.kernels.tokens import Blocks, choose_likeliest
+    from llama_nb.engine.kernels.tokens import Highest, choose_likeliest
 
     logits = torch.zeros(3000, device=DEVICE)
     logits[[2999, 2001, 2000, 5]] = torch.tensor([1.0, 1.0, 1.0, 0.5], device=DEVICE)
     token, position = (torch.tensor(0, device=DEVICE) for _ in range(2))
-    choose_likeliest(logits, Blocks(3000, DEVICE), token, position)
+    choose_likeliest(logits, Highest(3000, DEVICE), token, position)
     assert (int(token), int(position)) == (2000, 1)

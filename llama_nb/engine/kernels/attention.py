@@ -27,7 +27,7 @@ def _attend_kernel(
     G: tl.constexpr, PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
     TOKENS: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
     AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """mixed (H, S, D), peaks and sums (H, S) float32; arrived (H / G,) counts the splits, and is 0 again at the end."""
     begin(ahead, AHEAD, LANES, EARLY)
     length = tl.load(position).to(tl.int32) + 1
@@ -77,7 +77,7 @@ def _attend_kernel(
 def _combine(
     mixed, peaks, sums, y, head, used,
     G: tl.constexpr, D: tl.constexpr, S: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """The `used` splits of a group → y, in their order: whichever was the last, it is rounded the same.
 
     What other multiprocessors wrote is read past the L1 cache.

@@ -23,8 +23,8 @@ class Tile(NamedTuple):
 class Start(NamedTuple):
     """How a kernel starts: on a GPU that can, before the last one has ended (`early`, programmatic dependent launch).
 
-    Meanwhile it asks for the first `ahead_bytes` of `ahead`, the weights of the next, to come into the L2 cache: between
-    two kernels the memory would be idle.
+    And it asks for the first `ahead_bytes` of `ahead`, the weights of the next, to come into the L2 cache: between two
+    kernels the memory would be idle.
     """
 
     early: bool = False
@@ -42,7 +42,7 @@ PLAIN = Start()
 
 
 @triton.jit
-def begin(ahead, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr):  # noqa: N803
+def begin(ahead, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr):
     """Nothing that another kernel wrote may be read before, and nothing written; weights may."""
     if AHEAD:
         _ask_for(ahead, AHEAD, LANES)
@@ -52,7 +52,7 @@ def begin(ahead, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr):
 
 
 @triton.jit
-def _ask_for(ahead, AHEAD: tl.constexpr, LANES: tl.constexpr):  # noqa: N803
+def _ask_for(ahead, AHEAD: tl.constexpr, LANES: tl.constexpr):
     """The last programs do it, so that what comes is not pushed out again before it is used."""
     program = tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
     last = tl.num_programs(0) * tl.num_programs(1) - 1

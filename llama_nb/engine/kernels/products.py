@@ -47,7 +47,7 @@ def _product(
     x, weight, scales, zeros, gain, rows, ahead,
     K: tl.constexpr, COUNT: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr, GROUP: tl.constexpr,
     NORMED: tl.constexpr, EPS: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """`rows` (COUNT,) of weight (N, K) times x (K,), which is normed before if NORMED → (COUNT,) float32.
 
     The norm's division comes after the product: so no weight waits for the sum of the squares.
@@ -70,7 +70,7 @@ def _sum(
     x, weight, gain, rows, ahead,
     K: tl.constexpr, COUNT: tl.constexpr, BLOCK: tl.constexpr,
     NORMED: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """The products, and the sum of the squares of x."""
     columns = tl.arange(0, BLOCK)
     at = weight + rows[:, None].to(tl.int64) * K + columns[None, :]
@@ -102,10 +102,10 @@ def _sum_of_steps(
     x, weight, scales, zeros, gain, rows, ahead,
     K: tl.constexpr, COUNT: tl.constexpr, BLOCK: tl.constexpr, GROUP: tl.constexpr,
     NORMED: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """As `_sum`, of int4 in words of eight, the first input in the lowest bits. GROUP divides K and BLOCK."""
-    GROUPS: tl.constexpr = BLOCK // GROUP  # noqa: N806
-    WORDS: tl.constexpr = GROUP // 8  # noqa: N806
+    GROUPS: tl.constexpr = BLOCK // GROUP
+    WORDS: tl.constexpr = GROUP // 8
     columns = tl.arange(0, BLOCK)
     groups = tl.arange(0, GROUPS)
     at_group = rows[:, None].to(tl.int64) * (K // GROUP) + groups[None, :]
@@ -164,7 +164,7 @@ def _steps_times(words, x):
 
 
 @triton.jit
-def _step(words, PLACE: tl.constexpr):  # noqa: N803
+def _step(words, PLACE: tl.constexpr):
     return (words & (15 << PLACE)).to(tl.float32, bitcast=True)
 
 
@@ -174,7 +174,7 @@ def _qkv_kernel(
     Q: tl.constexpr, KV: tl.constexpr, D: tl.constexpr,
     K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr, GROUP: tl.constexpr,
     EPS: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """The Q rows of q lie before the KV of k and those of v; a pair that turns together never lies in two programs."""
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     y = _product(
@@ -203,7 +203,7 @@ def _linear_kernel(
     K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr, GROUP: tl.constexpr,
     NORMED: tl.constexpr, ADDED: tl.constexpr,
     EPS: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     product = _product(
         x, weight, scales, zeros, gain, rows, ahead, K, ROWS, BLOCK, SCALED, GROUP, NORMED, EPS, AHEAD, LANES, EARLY
@@ -220,7 +220,7 @@ def _swiglu_kernel(
     HIDDEN: tl.constexpr,
     K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr, GROUP: tl.constexpr,
     EPS: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """The rows of w1 lie before those of w3; a program reads the same of both, in turn."""
     both = tl.arange(0, 2 * ROWS)
     first = tl.program_id(0) * ROWS
@@ -265,13 +265,13 @@ def linear(
     )  # fmt: skip
 
 
-def swiglu(
-    x: Tensor, weight: Weight, gain: Tensor, eps: float, y: Tensor, tile: Tile, start: Start = PLAIN
-) -> None:
+def swiglu(x: Tensor, weight: Weight, gain: Tensor, eps: float, y: Tensor, tile: Tile, start: Start = PLAIN) -> None:
     """x (K,) → y (hidden,). The weight has the rows of w1, and then those of w3; `tile.rows` counts those of one."""
     hidden = y.numel()
     assert weight.outputs == 2 * hidden
-    _swiglu_kernel[_grid(hidden, tile)](x, *weight.tensors, gain, y, HIDDEN=hidden, **_options(weight, tile, start, eps))
+    _swiglu_kernel[_grid(hidden, tile)](
+        x, *weight.tensors, gain, y, HIDDEN=hidden, **_options(weight, tile, start, eps)
+    )
 
 
 def _grid(outputs: int, tile: Tile) -> tuple[int, int]:

@@ -17,7 +17,7 @@ BLOCK = 1024  # values of one program
 def _embed_kernel(
     token, table, x, ahead,
     DIM: tl.constexpr, COUNT: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     begin(ahead, AHEAD, LANES, EARLY)
     places = tl.program_id(0) * COUNT + tl.arange(0, COUNT)
     row = tl.load(token).to(tl.int64) * DIM
@@ -28,7 +28,7 @@ def _embed_kernel(
 def _likeliest_kernel(
     logits, best, whose, ahead,
     N: tl.constexpr, COUNT: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     begin(ahead, AHEAD, LANES, EARLY)
     places = tl.program_id(0) * COUNT + tl.arange(0, COUNT)
     value, index = tl.max(tl.load(logits + places, mask=places < N, other=float("-inf")), 0, return_indices=True)
@@ -40,7 +40,7 @@ def _likeliest_kernel(
 def _advance_kernel(
     best, whose, token, position, ahead,
     N: tl.constexpr, COUNT: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     begin(ahead, AHEAD, LANES, EARLY)
     places = tl.arange(0, COUNT)
     _, index = tl.max(tl.load(best + places, mask=places < N, other=float("-inf")), 0, return_indices=True)
@@ -48,8 +48,8 @@ def _advance_kernel(
     tl.store(position, tl.load(position) + 1)
 
 
-class Blocks:
-    """Of each block of the logits: the highest, and whose it is."""
+class Highest:
+    """Of each block of the logits: the highest of them, and whose it is."""
 
     def __init__(self, vocabulary: int, device: torch.device) -> None:
         self.count = triton.cdiv(vocabulary, BLOCK)
@@ -63,14 +63,12 @@ def embed(token: Tensor, table: Tensor, x: Tensor, start: Start = PLAIN) -> None
     _embed_kernel[(triton.cdiv(dim, BLOCK), 1)](token, table, x, DIM=dim, COUNT=BLOCK, **start.options(WARPS))
 
 
-def choose_likeliest(
-    logits: Tensor, blocks: Blocks, token: Tensor, position: Tensor, start: Start = PLAIN
-) -> None:
+def choose_likeliest(logits: Tensor, highest: Highest, token: Tensor, position: Tensor, start: Start = PLAIN) -> None:
     """logits (vocabulary,) float32 → token (), the first of several that are the likeliest; and position () + 1."""
-    _likeliest_kernel[(blocks.count, 1)](
-        logits, blocks.best, blocks.whose, N=logits.numel(), COUNT=BLOCK, **start.options(WARPS)
+    _likeliest_kernel[(highest.count, 1)](
+        logits, highest.best, highest.whose, N=logits.numel(), COUNT=BLOCK, **start.options(WARPS)
     )
     _advance_kernel[(1, 1)](
-        blocks.best, blocks.whose, token, position,
-        N=blocks.count, COUNT=triton.next_power_of_2(blocks.count), **start.options(WARPS),
+        highest.best, highest.whose, token, position,
+        N=highest.count, COUNT=triton.next_power_of_2(highest.count), **start.options(WARPS),
     )  # fmt: skip
