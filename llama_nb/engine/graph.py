@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from llama_nb.engine.kernels import attention, products, tokens
 from llama_nb.engine.kernels.launch import Start, Tile
 from llama_nb.engine.kernels.products import Weight
+from llama_nb.engine.kernels.table import Table
 from llama_nb.engine.model import Block, Transformer
+from llama_nb.engine.pages import PAGE
 
 PARTS = ("weight", "scales", "zeros")  # of a linear layer, as far as it has them
 
@@ -57,9 +59,8 @@ def default_tile(weight: Weight) -> Tile:
 class DecodeGraph:
     """Steps of `model` for one sequence at a time.
 
-    `attach` says where its keys and values are, `start` which token comes, and where; each `step` leaves the logits of
-    what follows in `logits`, and the likeliest in `token`, which the next step reads. Nothing checks that there is
-    room: who steps on knows.
+    `start` says which token comes, and where; each `step` leaves the logits of what follows in `logits`, and the
+    likeliest in `token`, which the next step reads. Nothing checks that there is room: who steps on knows.
     """
 
     def __init__(
@@ -79,8 +80,9 @@ class DecodeGraph:
 
         assert args.ranks == 1, "nothing here asks the other ranks"
         self._model = model
-        self._keys: list[Tensor] = []
-        self._values: list[Tensor] = []
+        self._table = Table(
+            -(-args.max_seq_len // PAGE), args.n_kv_heads, PAGE, args.head_dim, norm.dtype, device
+        )
         self._blocks = cast(list[Block], list(model.layers))
         self._early, self._ahead_bytes = early, ahead_bytes
         self._weights = [weight for block in self._blocks for weight in _weights_of(block)]
@@ -95,23 +97,23 @@ class DecodeGraph:
         self._x, self._q = row(args.dim), row(args.n_heads * args.head_dim)
         self._attended, self._hidden = row(args.n_heads * args.head_dim), row(args.hidden_dim)
         self._splits = attention.Splits(args.n_heads, args.n_kv_heads, args.head_dim, device, splits)
-        self._highest = tokens.Highest(args.vocab_size, device)
+        self._highest = tokens.Highest(args.vocab_size, args.max_seq_len, device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._is_compiled = False
 
-    def attach(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-        """The next steps read and write `keys` and `values`, of each layer (heads, room, D).
-
-        Where they are is part of what was captured: other tensors cost a capture, some milliseconds.
-        """
-        if _places([*keys, *values]) != _places([*self._keys, *self._values]):
-            self._graph = None
-        self._keys, self._values = list(keys), list(values)
-
-    def start(self, token: int, position: int) -> None:
-        """The next step reads `token` as that at `position`: so many are in the cache."""
+    def start(self, token: int, position: int, pages: Sequence[Tensor]) -> None:
+        """The next step reads `token` as that at `position`: so many are in the `pages` of its cache."""
+        self._table.set(pages)
         self.token.fill_(token)
         self.position.fill_(position)
+
+    def said(self, start: int, end: int) -> tuple[list[int], list[float]]:
+        """What was chosen after the positions from `start` to `end`, and its logits; waits for the GPU.
+
+        A logit that is not finite: so was one of that step, and what was chosen means nothing.
+        """
+        tokens = torch.stack((self._highest.said[start:end], self._highest.peaks[start:end].view(torch.int32))).cpu()
+        return tokens[0].tolist(), tokens[1].view(torch.float32).tolist()
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -143,14 +145,13 @@ class DecodeGraph:
 
     def _launch_layer(self, index: int) -> None:
         block, x, tiles = self._blocks[index], self._x, self._tiles
-        keys, values = self._keys[index], self._values[index]
         qkv, o, w13, w2, following = [*self._weights, self._head][4 * index : 4 * index + 5]
         norm = block.attention_norm
         products.qkv(
-            x, qkv, norm.weight, norm.eps, self._cosines, self._sines, self.position, self._q, keys, values,
-            tiles["qkv"], self._start(),
+            x, qkv, norm.weight, norm.eps, self._cosines, self._sines, self.position, self._q,
+            self._table, index, tiles["qkv"], self._start(),
         )  # fmt: skip
-        attention.attend(self._q, keys, values, self.position, self._splits, self._attended, self._start(o))
+        attention.attend(self._q, self._table, index, self.position, self._splits, self._attended, self._start(o))
         products.linear(self._attended, o, x, tiles["o"], self._start(w13), residual=x)
         norm = block.ffn_norm
         products.swiglu(x, w13, norm.weight, norm.eps, self._hidden, tiles["w13"], self._start(w2))
@@ -178,10 +179,6 @@ class DecodeGraph:
         self.token.copy_(token)
         self.position.copy_(position)
         self._is_compiled = True
-
-
-def _places(tensors: Sequence[Tensor]) -> list[tuple[int, tuple[int, ...]]]:
-    return [(tensor.data_ptr(), tensor.stride()) for tensor in tensors]
 
 
 def _weights_of(block: Block) -> list[Weight]:

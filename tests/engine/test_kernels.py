@@ -13,16 +13,17 @@ import torch
 from torch import Tensor, nn
 
 from llama_nb.engine.attention import attend as plain_attend
-from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.model import ModelArgs, RopeScaling, Transformer
+from llama_nb.engine.pages import PAGE, PagedCache
 from llama_nb.engine.quantize import Int4Linear, RowScaledLinear
 from tests.engine import interpreter
 
 pytestmark = pytest.mark.cuda
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-ROOM = 256
-PREFILL = 150
+ROOM = 512
+PREFILL = 254  # the next page begins with the third step
+LAYER = 1  # of two
 STEPS = 3 if DEVICE.type == "cpu" else 32  # the interpreter takes a second for each
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.03}  # of the largest logit; bfloat16 has 8 bits
 FEW_PROGRAMS = ("qkv", "o", "w13", "w2", "head")
@@ -58,24 +59,36 @@ def model_of(
     return model.to(DEVICE)
 
 
-def prefilled(model: Transformer, tokens: Tensor) -> KVCache:
+def prefilled(model: Transformer, tokens: Tensor) -> PagedCache:
+    model.cache_kind = PagedCache
     cache = model.new_cache(ROOM)
-    cache.reserve(ROOM)
+    assert isinstance(cache, PagedCache)
     model(tokens, cache)
     return cache
 
 
-def graph_of(model: Transformer, cache: KVCache, **options: Any) -> Any:
-    """A graph that writes to a copy of the cache."""
+def graph_of(model: Transformer, **options: Any) -> Any:
     from llama_nb.engine.graph import DecodeGraph
     from llama_nb.engine.kernels.launch import Tile
 
     if DEVICE.type == "cpu":
         options = {"tiles": dict.fromkeys(FEW_PROGRAMS, Tile(16, 64, 4))} | options
-    keys, values = ([held[0].clone() for held in both] for both in (cache._keys, cache._values))
-    graph = DecodeGraph(model, **{"splits": 4} | options)
-    graph.attach(keys, values)
-    return graph
+    return DecodeGraph(model, **{"splits": 4} | options)
+
+
+def start(graph: Any, model: Transformer, cache: PagedCache, position: int = PREFILL) -> PagedCache:
+    """Token 7 comes next, behind a copy of what `cache` holds."""
+    copy = model.new_cache(ROOM)
+    assert isinstance(copy, PagedCache)
+    copy.copy(cache, 0, PREFILL)
+    copy.reserve(ROOM)
+    graph.start(7, position, copy.pages)
+    return copy
+
+
+def one_more(model: Transformer, cache: PagedCache, token: int = 7) -> Tensor:
+    """The logits after it."""
+    return model(torch.tensor([[token]], device=DEVICE), cache)[0, -1]
 
 
 def error(of: Tensor, expected: Tensor) -> float:
@@ -96,55 +109,69 @@ def some_tokens() -> Tensor:
 def test_steps_are_those_of_the_model(dtype: torch.dtype, heads: int, kv_heads: int, mode: dict[str, Any]) -> None:
     model = model_of(dtype, heads=heads, kv_heads=kv_heads)
     cache = prefilled(model, some_tokens())
-    graph = graph_of(model, cache, **mode)
-    graph.start(7, PREFILL)
-    token = 7
+    graph = graph_of(model, **mode)
+    copy = start(graph, model, cache)
+    tokens = [7]
     for step in range(STEPS):
-        expected = model(torch.tensor([[token]], device=DEVICE), cache)[0, -1]
+        expected = one_more(model, cache, tokens[-1])
         graph.step()
         assert error(graph.logits, expected) <= TOLERANCE[dtype]
         assert int(graph.position) == PREFILL + step + 1
-        token = int(graph.token)  # of the graph: in bfloat16 another may be the likeliest by a hair
-        assert token == int(graph.logits.argmax())
-    for held, copied in ((cache._keys, graph._keys), (cache._values, graph._values)):
-        for layer, copy in zip(held, copied, strict=True):
-            assert error(copy[:, : PREFILL + STEPS].float(), layer[0, :, : PREFILL + STEPS].float()) <= TOLERANCE[dtype]
+        tokens.append(int(graph.token))  # of the graph: in bfloat16 another may be the likeliest by a hair
+        assert tokens[-1] == int(graph.logits.argmax())
+    said, peaks = graph.said(PREFILL, PREFILL + STEPS)
+    assert said == tokens[1:] and peaks[-1] == float(graph.logits.max())
+    end = PREFILL + STEPS - PAGE
+    for held, written in zip(cache.pages, copy.pages, strict=True):
+        assert error(written[..., :end, :].float(), held[..., :end, :].float()) <= TOLERANCE[dtype]
 
 
 @torch.inference_mode()
 def test_a_position_that_is_off_by_one_is_seen() -> None:
     model = model_of()
     cache = prefilled(model, some_tokens())
-    graph = graph_of(model, cache)
-    expected = model(torch.tensor([[7]], device=DEVICE), cache)[0, -1]
-    graph.start(7, PREFILL - 1)
+    graph = graph_of(model)
+    start(graph, model, cache, PREFILL - 1)
     graph.step()
-    assert error(graph.logits, expected) > 10 * TOLERANCE[torch.float32]
+    assert error(graph.logits, one_more(model, cache)) > 10 * TOLERANCE[torch.float32]
 
 
 @torch.inference_mode()
 def test_a_step_can_be_taken_again() -> None:
     model = model_of()
-    graph = graph_of(model, prefilled(model, some_tokens()))
+    graph, cache = graph_of(model), prefilled(model, some_tokens())
     seen = []
     for _ in range(2):
-        graph.start(7, PREFILL)
+        copy = start(graph, model, cache)  # it is let go of when the next is there: so it lies elsewhere
         graph.step()
         seen.append(graph.logits.clone())
-    assert torch.equal(*seen)
+    assert torch.equal(*seen) and copy.pages
 
 
 @torch.inference_mode()
-def test_another_cache_can_be_attached() -> None:
+def test_one_graph_serves_many_caches() -> None:
     model = model_of()
-    one, other = (prefilled(model, tokens) for tokens in (some_tokens(), some_tokens().flip(1)))
-    graph = graph_of(model, one)
-    for cache in (one, other, one):
-        graph.attach([keys[0] for keys in cache._keys], [values[0] for values in cache._values])
-        graph.start(7, PREFILL)
+    caches = [prefilled(model, tokens) for tokens in (some_tokens(), some_tokens().flip(1))]
+    graph = graph_of(model)
+    for cache in (*caches, caches[0]):
+        start(graph, model, cache)
         graph.step()
         cache.length = PREFILL
-        assert error(graph.logits, model(torch.tensor([[7]], device=DEVICE), cache)[0, -1]) <= TOLERANCE[torch.float32]
+        assert error(graph.logits, one_more(model, cache)) <= TOLERANCE[torch.float32]
+
+
+@pytest.mark.parametrize("flaw", [float("nan"), float("inf"), float("-inf")])
+@torch.inference_mode()
+def test_logits_that_are_not_finite_are_told(flaw: float) -> None:
+    from llama_nb.engine.kernels.tokens import Highest, choose_likeliest
+
+    logits, highest = torch.randn(3000, device=DEVICE), Highest(3000, 2, DEVICE)
+    token, position = (torch.tensor(0, device=DEVICE) for _ in range(2))
+    choose_likeliest(logits, highest, token, position)
+    logits[2999] = flaw
+    choose_likeliest(logits, highest, token, position)
+    assert highest.peaks.isfinite().tolist() == [True, False]
+    assert 0 <= int(token) < 3000
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -153,13 +180,13 @@ def test_the_model_goes_on_with_views_of_the_graphs_weights(tied: bool) -> None:
     model = model_of(tied=tied)
     tokens = some_tokens()
     before = model(tokens)
-    graph = graph_of(model, prefilled(model, tokens))
+    graph = graph_of(model)
     assert torch.equal(model(tokens), before)
     assert (model.output.weight is model.tok_embeddings.weight) is tied
     attention, forward = model.layers[1].attention, model.layers[1].feed_forward
     for layers in ((attention.wq, attention.wk, attention.wv), (forward.w1, forward.w3)):
         assert len({layer.weight.untyped_storage().data_ptr() for layer in layers}) == 1
-    again = graph_of(model, prefilled(model, tokens))
+    again = graph_of(model)
     assert [weight.data.data_ptr() for weight in again._weights] == [
         weight.data.data_ptr() for weight in graph._weights
     ]
@@ -175,11 +202,10 @@ def test_steps_of_a_model_with_small_weights(scheme: str) -> None:
     cache = prefilled(model, some_tokens())
     from llama_nb.engine.kernels.launch import Tile
 
-    graph = graph_of(model, cache, tiles=dict.fromkeys(FEW_PROGRAMS, Tile(16, 128, 4)))
-    graph.start(7, PREFILL)
+    graph = graph_of(model, tiles=dict.fromkeys(FEW_PROGRAMS, Tile(16, 128, 4)))
+    start(graph, model, cache)
     graph.step()
-    expected = model(torch.tensor([[7]], device=DEVICE), cache)[0, -1]
-    assert error(graph.logits, expected) <= TOLERANCE[torch.float32]
+    assert error(graph.logits, one_more(model, cache)) <= TOLERANCE[torch.float32]
 
 
 def small(weight: Tensor, scheme: str) -> nn.Module:
@@ -208,19 +234,28 @@ def test_attention_over_a_whole_long_context() -> None:
 
 def check_attention(length: int, *, most: int, heads: int, kv_heads: int, size: int = 16) -> None:
     from llama_nb.engine.kernels.attention import Splits, attend
+    from llama_nb.engine.kernels.table import Table
 
     generator = torch.Generator().manual_seed(length)
     q = torch.randn(heads, size, generator=generator).to(DEVICE)
-    keys, values = (torch.randn(kv_heads, length + 5, size, generator=generator).to(DEVICE) for _ in range(2))
-    keys[:, length:], values[:, length:] = float("nan"), float("nan")  # what was never written
+    keys, values = (torch.randn(kv_heads, length, size, generator=generator).to(DEVICE) for _ in range(2))
     # One key outweighs all others, so that what is read at the wrong place is seen in long contexts, too.
     keys[:, length // 2] = 3 * q.view(kv_heads, -1, size)[:, 0]
+    count = -(-length // PAGE)
+    pages = torch.full((count + 1, LAYER + 1, 2, kv_heads, PAGE, size), float("nan"), device=DEVICE)  # never written
+    order = torch.randperm(count + 1, generator=generator)[:count].tolist()
+    for at, page in enumerate(order):
+        for held, source in zip(pages[page, LAYER], (keys, values), strict=True):
+            part = source[:, at * PAGE : (at + 1) * PAGE]
+            held[:, : part.shape[1]] = part
+    table = Table(count, kv_heads, PAGE, size, q.dtype, DEVICE)
+    table.set([pages[page] for page in order])
     splits = Splits(heads, kv_heads, size, DEVICE, most)
     position = torch.tensor(length - 1, device=DEVICE)
-    expected = plain_attend(q[None, :, None], keys[None, :, :length], values[None, :, :length]).flatten()
+    expected = plain_attend(q[None, :, None], keys[None], values[None]).flatten()
     for _ in range(2):  # the second finds what the first has left
         y = torch.full((heads * size,), float("nan"), device=DEVICE)
-        attend(q.flatten(), keys, values, position, splits, y)
+        attend(q.flatten(), table, LAYER, position, splits, y)
         assert error(y, expected) <= 1e-4
         assert not splits.arrived.any()
 
@@ -246,5 +281,5 @@ def test_of_equals_the_first_is_chosen() -> None:
     logits = torch.zeros(3000, device=DEVICE)
     logits[[2999, 2001, 2000, 5]] = torch.tensor([1.0, 1.0, 1.0, 0.5], device=DEVICE)
     token, position = (torch.tensor(0, device=DEVICE) for _ in range(2))
-    choose_likeliest(logits, Highest(3000, DEVICE), token, position)
+    choose_likeliest(logits, Highest(3000, 1, DEVICE), token, position)
     assert (int(token), int(position)) == (2000, 1)

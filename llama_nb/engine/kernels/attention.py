@@ -13,6 +13,7 @@ import triton.language as tl
 from torch import Tensor
 
 from llama_nb.engine.kernels.launch import PLAIN, Start, begin
+from llama_nb.engine.kernels.table import Table
 
 SPLITS = 32  # of each key-value head, at most: enough to occupy every multiprocessor
 FEWEST_TOKENS = 64  # of a split
@@ -23,8 +24,8 @@ AT_ONCE = 16  # splits put together at a time
 
 @triton.jit
 def _attend_kernel(
-    q, keys, values, position, mixed, peaks, sums, arrived, y, ahead, head_stride, scale,
-    G: tl.constexpr, PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
+    q, base, distances, position, mixed, peaks, sums, arrived, y, ahead, first_key, scale,
+    G: tl.constexpr, HEADS: tl.constexpr, PAGE: tl.constexpr, PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
     TOKENS: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
     AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
@@ -40,16 +41,16 @@ def _attend_kernel(
     group = tl.arange(0, PADDED)
     heads = head * G + group
     query = tl.load(q + heads[:, None] * D + size[None, :], mask=group[:, None] < G, other=0)
-    offset = head.to(tl.int64) * head_stride
     peak = tl.full([PADDED], float("-inf"), tl.float32)
     total = tl.zeros([PADDED], tl.float32)
     mix = tl.zeros([PADDED, D], tl.float32)
     end = tl.minimum(first + share, length)
     for start in range(first, end, TOKENS):
         places = start + tl.arange(0, TOKENS)
-        at = offset + places[:, None] * D + size[None, :]
-        key = tl.load(keys + at, mask=places[:, None] < end, other=0)
-        value = tl.load(values + at, mask=places[:, None] < end, other=0)
+        page = base + tl.multiple_of(tl.load(distances + start // PAGE), 16)
+        at = first_key + (head * PAGE + places % PAGE)[:, None] * D + size[None, :]
+        key = tl.load(page + at, mask=places[:, None] < end, other=0)
+        value = tl.load(page + at + HEADS * PAGE * D, mask=places[:, None] < end, other=0)
         scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale
         scores = tl.where(places[None, :] < end, scores, float("-inf"))
         higher = tl.maximum(peak, tl.max(scores, 1))
@@ -118,16 +119,18 @@ class Splits:
 
 
 def attend(
-    q: Tensor, keys: Tensor, values: Tensor, position: Tensor, splits: Splits, y: Tensor, start: Start = PLAIN,
+    q: Tensor, table: Table, layer: int, position: Tensor, splits: Splits, y: Tensor, start: Start = PLAIN,
     *, fewest: int = FEWEST_TOKENS, block: int = BLOCK, warps: int = 4, stages: int = 3,
 ) -> None:  # fmt: skip
-    """q (H · D,) sees keys, values (heads, room, D) up to and with `position` () → y (H · D,)."""
-    heads, _, size = keys.shape
+    """q (H · D,) sees the keys and values of `layer` that the table leads to, up to `position` () → y (H · D,)."""
+    heads, size = table.kv_heads, table.head_dim
     group = q.numel() // (heads * size)
+    assert table.page % block == 0 and fewest % block == 0, "a block lies in one page"
     _attend_kernel[(heads, splits.most)](
-        q, keys, values, position, splits.mixed, splits.peaks, splits.sums, splits.arrived, y,
-        head_stride=keys.stride(0), scale=math.log2(math.e) / math.sqrt(size),
-        G=group, PADDED=max(SMALLEST_DOT, triton.next_power_of_2(group)), D=size, S=splits.most, FEWEST=fewest,
+        q, table.base, table.distances, position, splits.mixed, splits.peaks, splits.sums, splits.arrived, y,
+        first_key=table.first_key(layer), scale=math.log2(math.e) / math.sqrt(size),
+        G=group, HEADS=heads, PAGE=table.page,
+        PADDED=max(SMALLEST_DOT, triton.next_power_of_2(group)), D=size, S=splits.most, FEWEST=fewest,
         TOKENS=block, SPLITS_AT_ONCE=AT_ONCE, GROUP=triton.next_power_of_2(group),
         num_stages=stages, **start.options(warps),
     )  # fmt: skip

@@ -14,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from llama_nb.engine.kernels.launch import PLAIN, Start, Tile, begin
+from llama_nb.engine.kernels.table import Table
 
 
 class Weight(NamedTuple):
@@ -170,8 +171,8 @@ def _step(words, PLACE: tl.constexpr):
 
 @triton.jit
 def _qkv_kernel(
-    x, weight, scales, zeros, gain, cosines, sines, position, q, keys, values, ahead, head_stride,
-    Q: tl.constexpr, KV: tl.constexpr, D: tl.constexpr,
+    x, weight, scales, zeros, gain, cosines, sines, position, q, base, distances, first_key, ahead,
+    Q: tl.constexpr, KV: tl.constexpr, D: tl.constexpr, PAGE: tl.constexpr,
     K: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr, SCALED: tl.constexpr, GROUP: tl.constexpr,
     EPS: tl.constexpr, AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
@@ -191,10 +192,10 @@ def _qkv_kernel(
     turned = tl.join(real * cosine - imaginary * sine, real * sine + imaginary * cosine)
     y = tl.reshape(turned, [ROWS]).to(q.dtype.element_ty)
     tl.store(q + rows, y, mask=rows < Q)
+    # Behind the keys of a page are its values, as the rows of v are behind those of k.
     row = rows - Q
-    tl.store(keys + row // D * head_stride + place * D + row % D, y, mask=(row >= 0) & (row < KV))
-    row -= KV
-    tl.store(values + row // D * head_stride + place * D + row % D, y, mask=row >= 0)
+    page = base + tl.load(distances + place // PAGE)
+    tl.store(page + first_key + (row // D * PAGE + place % PAGE) * D + row % D, y, mask=row >= 0)
 
 
 @triton.jit
@@ -237,17 +238,16 @@ def _swiglu_kernel(
 
 def qkv(
     x: Tensor, weight: Weight, gain: Tensor, eps: float, cosines: Tensor, sines: Tensor, position: Tensor,
-    q: Tensor, keys: Tensor, values: Tensor, tile: Tile, start: Start = PLAIN,
+    q: Tensor, table: Table, layer: int, tile: Tile, start: Start = PLAIN,
 ) -> None:  # fmt: skip
-    """x (K,) → q (H · D,), and the new keys and values at `position` () in keys, values (heads, room, D).
+    """x (K,) → q (H · D,), and the new keys and values of `layer` at `position` () of the pages in the table.
 
     The weight has the rows of q, k and v; cosines, sines (positions, D / 2) float32. `tile.rows` is even.
     """
-    heads, _, size = keys.shape
-    assert keys.stride() == values.stride() and keys.stride()[1:] == (size, 1), "the tokens of a head lie side by side"
     _qkv_kernel[_grid(weight.outputs, tile)](
-        x, *weight.tensors, gain, cosines, sines, position, q, keys, values,
-        head_stride=keys.stride(0), Q=q.numel(), KV=heads * size, D=size, **_options(weight, tile, start, eps),
+        x, *weight.tensors, gain, cosines, sines, position, q, table.base, table.distances, table.first_key(layer),
+        Q=q.numel(), KV=table.kv_heads * table.head_dim, D=table.head_dim, PAGE=table.page,
+        **_options(weight, tile, start, eps),
     )  # fmt: skip
 
 
