@@ -39,7 +39,7 @@ def decoder_of(model: Transformer, progress: Callable[[str, float], None]) -> De
         decoder = Decoder(DecodeGraph(model))
         decoder.warm_up(model)
     except Exception as error:  # no Triton, no compiler for it, a GPU or a shape that it does not know
-        log.warning("answers come slower than they could, kernels could not be compiled: %s: %s", type(error).__name__, error)
+        log.warning("kernels could not be compiled, so answers come slower: %s: %s", type(error).__name__, error)
         return None
     model.cache_kind = cache_of
     return decoder

@@ -17,7 +17,7 @@ from llama_nb.engine.kernels.launch import Start, Tile
 from llama_nb.engine.kernels.products import Weight
 from llama_nb.engine.kernels.table import Table
 from llama_nb.engine.model import Block, Transformer
-from llama_nb.engine.pages import PAGE
+from llama_nb.engine.pages import PAGE, page_shape
 
 PARTS = ("weight", "scales", "zeros")  # of a linear layer, as far as it has them
 
@@ -80,9 +80,8 @@ class DecodeGraph:
 
         assert args.ranks == 1, "nothing here asks the other ranks"
         self._model = model
-        self._table = Table(
-            -(-args.max_seq_len // PAGE), args.n_kv_heads, PAGE, args.head_dim, norm.dtype, device
-        )
+        shape = page_shape(args.n_layers, args.n_kv_heads, args.head_dim)
+        self._table = Table(-(-args.max_seq_len // PAGE), shape, norm.dtype, device)
         self._blocks = cast(list[Block], list(model.layers))
         self._early, self._ahead_bytes = early, ahead_bytes
         self._weights = [weight for block in self._blocks for weight in _weights_of(block)]

@@ -18,8 +18,13 @@ from llama_nb.engine.kv_cache import KVCache
 PAGE = 256  # tokens
 
 
+def page_shape(n_layers: int, n_kv_heads: int, head_dim: int) -> tuple[int, ...]:
+    """Of `PAGE` tokens in all layers, keys and then values: (n_layers, 2, K, PAGE, D)."""
+    return n_layers, 2, n_kv_heads, PAGE, head_dim
+
+
 class Page:
-    """`PAGE` tokens of one sequence in all layers, keys and then values: (n_layers, 2, K, PAGE, D)."""
+    """Memory for `PAGE` tokens of one sequence, and the caches that hold it."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
@@ -35,7 +40,7 @@ class PagedCache(KVCache):
 
     def __init__(self, n_layers: int, n_kv_heads: int, head_dim: int, capacity: int, **kinds: Any) -> None:
         super().__init__(n_layers, n_kv_heads, head_dim, capacity, **kinds)
-        self._shape = (n_layers, 2, n_kv_heads, PAGE, head_dim)
+        self._shape = page_shape(n_layers, n_kv_heads, head_dim)
         self._dtype = self._keys[0].dtype
         self._pages: list[Page] = []
 

@@ -124,7 +124,9 @@ class Runner:
         """The sequence has ended; what it has read is kept for others, unless it is not to be trusted."""
         slot, sequence.slot = sequence.slot, None
         if slot is not None and keep:
-            slot.truncate(min(len(slot.tokens), len(sequence.prompt) + len(sequence.generated)))  # what came after its end
+            slot.truncate(
+                min(len(slot.tokens), len(sequence.prompt) + len(sequence.generated))
+            )  # what came after its end
             self.slots.release(slot)
         elif slot is not None:
             self.slots.drop(slot)

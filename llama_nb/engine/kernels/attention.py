@@ -25,7 +25,8 @@ AT_ONCE = 16  # splits put together at a time
 @triton.jit
 def _attend_kernel(
     q, base, distances, position, mixed, peaks, sums, arrived, y, ahead, first_key, scale,
-    G: tl.constexpr, HEADS: tl.constexpr, PAGE: tl.constexpr, PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
+    G: tl.constexpr, HEADS: tl.constexpr, PAGE: tl.constexpr,
+    PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
     TOKENS: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
     AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip

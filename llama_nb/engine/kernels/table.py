@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 class Table:
-    """Pages (n_layers, 2, K, P, D) of one sequence: `distances` (most,) int64 tells how far each lies from `base`.
+    """Pages of one sequence, each of `shape` (n_layers, 2, K, P, D): `distances` (most,) int64 from `base` to each.
 
     In elements, not as an address: so a compiler knows that what is read there is aligned as `base` is. The memory of
     the table stays where it is, whatever it says: so a graph that was captured serves all sequences.
     """
 
-    def __init__(self, most: int, kv_heads: int, page: int, head_dim: int, dtype: torch.dtype, device: torch.device) -> None:
-        self.kv_heads, self.page, self.head_dim = kv_heads, page, head_dim
+    def __init__(self, most: int, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        _, _, self.kv_heads, self.page, self.head_dim = shape
         self.base = torch.zeros(16, dtype=dtype, device=device)
         self.distances = torch.zeros(most, dtype=torch.int64, device=device)
         self._addresses: list[int] = []
