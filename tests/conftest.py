@@ -56,6 +56,8 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = Path(home.name) / name.lower()
         folder.mkdir()
         os.environ[name] = str(folder)
+    if not config.getoption("--cuda"):
+        os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined: it then runs on the CPU
     config.pluginmanager.register(BrowserRan(bool(config.getoption("--require-browser"))))
 
 

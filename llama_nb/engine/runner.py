@@ -13,6 +13,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from llama_nb.engine.decoder import NOT_FINITE, Decoder
 from llama_nb.engine.embeddings import Batch, batch_of
 from llama_nb.engine.kv_cache import KVCache, Rows
 from llama_nb.engine.lookup import Lookup
@@ -69,12 +70,15 @@ class Runner:
         *,
         max_batch_size: int | None = None,
         prompt_lookup: bool = True,
+        decoder: Decoder | None = None,
     ) -> None:
         self.device = device
         self.max_batch_size = max_batch_size or MAX_BATCH_SIZE.get(device.type, 8)
         self._model = model
         self._dtype = dtype
-        self._prompt_lookup = prompt_lookup
+        self._decoder = decoder
+        # What is guessed is read by the model itself, which takes longer than the decoder for as many tokens.
+        self._prompt_lookup = prompt_lookup and decoder is None
         self._chunk = _chunk_tokens(model, device)
         bytes_per_token = self._new_cache().bytes_per_token
         most = CONTEXTS_A_ROW * self.max_batch_size * model.args.max_seq_len * bytes_per_token
@@ -87,6 +91,8 @@ class Runner:
 
         A sequence that fails does so alone, unless the machine does.
         """
+        if len(sequences) == 1 and self._may_run(sequences[0]):
+            return {sequences[0]: _attempt(self._run, sequences[0])}
         limit = self._chunk if len(sequences) == 1 else self._chunk_beside_others
         guesses = GUESSED // len(sequences)
         prepared = {sequence: _attempt(self._prepare, sequence, limit, guesses) for sequence in sequences}
@@ -118,6 +124,9 @@ class Runner:
         """The sequence has ended; what it has read is kept for others, unless it is not to be trusted."""
         slot, sequence.slot = sequence.slot, None
         if slot is not None and keep:
+            slot.truncate(
+                min(len(slot.tokens), len(sequence.prompt) + len(sequence.generated))
+            )  # what came after its end
             self.slots.release(slot)
         elif slot is not None:
             self.slots.drop(slot)
@@ -128,6 +137,31 @@ class Runner:
 
     def _new_cache(self) -> KVCache:
         return self._model.new_cache(self._model.args.max_seq_len)
+
+    def _may_run(self, sequence: Sequence) -> bool:
+        """Whether several tokens may follow before anybody looks at one: nothing depends on them but the next."""
+        request = sequence.request
+        return (
+            self._decoder is not None
+            and bool(sequence.generated)
+            and len(sequence.unread(2)) == 1
+            and not (sequence.constraint or sequence.opening or sequence.forced)
+            and request.logprobs is None
+            and request.sampling.temperature <= 0
+            and request.sampling.repetition_penalty == 1
+        )
+
+    def _run(self, sequence: Sequence) -> list[Chosen]:
+        """The next tokens of a greedy answer."""
+        decoder, slot = self._decoder, sequence.slot
+        assert decoder is not None and slot is not None, "it may run"
+        (token,) = sequence.unread(2)
+        count = min(decoder.run_length, sequence.room - len(sequence.generated))
+        slot.cache.length = len(slot.tokens)
+        self.slots.reserve(slot, slot.cache.length + count)
+        tokens = decoder.likeliest(token, slot.cache, count)
+        slot.tokens += [token, *tokens[:-1]]
+        return [Chosen(one, None) for one in tokens]
 
     def _prepare(self, sequence: Sequence, limit: int, guesses: int) -> Reading:
         """What `sequence` reads next, with memory for it: at most `limit` tokens, and so many `guesses`."""
@@ -173,6 +207,8 @@ class Runner:
         """As `_read`. A pass that fails leaves the tokens of every slot as they were."""
         for reading in readings:
             reading.slot.cache.length = len(reading.slot.tokens)
+        if self._decoder is not None and [reading.tokens[1:] for reading in readings] == [[]] and readings[0].wanted:
+            return [self._step_of(readings[0], self._decoder)]
         counts = [len(reading.tokens) for reading in readings]
         caches = [reading.slot.cache for reading in readings]
         cache = caches[0] if len(caches) == 1 else Rows(caches, counts)
@@ -187,6 +223,11 @@ class Runner:
         for reading in readings:
             reading.slot.tokens += reading.tokens
         return list(logits.split([reading.wanted for reading in readings]))
+
+    def _step_of(self, reading: Reading, decoder: Decoder) -> Tensor:
+        logits = decoder.logits(reading.tokens[0], reading.slot.cache)
+        reading.slot.tokens += reading.tokens
+        return logits[None]
 
     def _with_memory(self, act: Callable[[], T]) -> T:
         """What `act` gives; where it finds no memory, all that is kept goes, and it is tried once more."""
@@ -204,9 +245,7 @@ class Runner:
         if not reading.wanted:
             return []
         if not torch.isfinite(logits.max()):
-            raise ArithmeticError(
-                "the model gave logits that are not finite (NaN or infinity): its weights are damaged"
-            )
+            raise ArithmeticError(NOT_FINITE)
         top_k = sequence.request.logprobs
         if not sequence.forced:
             return self._follow(reading, logits)
