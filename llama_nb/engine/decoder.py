@@ -1,7 +1,7 @@
-"""An answer alone on a GPU, several tokens at a time: what follows a token is chosen there, and read on.
+"""Answers on a GPU, several tokens at a time: what follows a token is chosen there, and read on.
 
-Knows the graph and the cache; knows nothing of requests. Where there is no GPU, or Triton cannot compile for it, there
-is no decoder, and the model takes every step.
+Knows the graphs and the caches; knows nothing of requests. Where there is no GPU, or Triton cannot compile for it,
+there is no decoder, and the model takes every step.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,24 +19,40 @@ from llama_nb.engine.kv_cache import KVCache
 from llama_nb.engine.model import Transformer
 from llama_nb.engine.pages import PagedCache
 
-if TYPE_CHECKING:
-    from llama_nb.engine.graph import DecodeGraph
-
 log = logging.getLogger("llama_nb.worker")
 
+NOT_FINITE = "the model gave logits that are not finite (NaN or infinity): its weights are damaged"
 LONGEST_RUN = 32  # tokens
 RUN_SECONDS = 0.02  # so long others wait at most, and so often an answer grows where it can be seen
 
 
-def decoder_of(model: Transformer, progress: Callable[[str, float], None]) -> Decoder | None:
-    """A decoder for `model` on its device, whose caches are in pages from then on; None where there can be none."""
+class Graph(Protocol):
+    """Steps of at most `rows` sequences at a time."""
+
+    rows: int
+
+    def start(self, tokens: Sequence[int], positions: Sequence[int], pages: Sequence[Sequence[Tensor]]) -> None:
+        """The next step reads `tokens[0]` at `positions[0]` of `pages[0]`, and so on."""
+
+    def step(self) -> None:
+        """Reads one token of each, and chooses the next; waits for nothing."""
+
+    def logits_of(self, count: int) -> Tensor:
+        """After the last token of the first `count` rows: (count, vocabulary) float32, until the next step."""
+
+    def said(self, count: int, steps: int) -> tuple[list[list[int]], list[list[float]]]:
+        """What the first `count` rows chose in the last `steps`, and its logits, NaN if one of that step is; waits."""
+
+
+def decoder_of(model: Transformer, rows: int, progress: Callable[[str, float], None]) -> Decoder | None:
+    """A decoder for `rows` sequences at once, whose caches are in pages from then on; None where there can be none."""
     if model.norm.weight.device.type != "cuda" or model.args.ranks > 1:
         return None
     try:
-        from llama_nb.engine.graph import DecodeGraph
+        from llama_nb.engine.graphs import graphs_of
 
         progress("compiling kernels", 0.0)
-        decoder = Decoder(DecodeGraph(model))
+        decoder = Decoder(graphs_of(model, rows))
         decoder.warm_up(model)
     except Exception as error:  # no Triton, no compiler for it, a GPU or a shape that it does not know
         log.warning("kernels could not be compiled, so answers come slower: %s: %s", type(error).__name__, error)
@@ -45,42 +61,48 @@ def decoder_of(model: Transformer, progress: Callable[[str, float], None]) -> De
     return decoder
 
 
-def cache_of(*shape: int, rows: int = 1, **kinds: object) -> KVCache:
-    return (PagedCache if rows == 1 else KVCache)(*shape, rows=rows, **kinds)  # type: ignore[arg-type]
+def cache_of(*shape: int, rows: int = 1, **kinds: Any) -> KVCache:
+    return (PagedCache if rows == 1 else KVCache)(*shape, rows=rows, **kinds)
 
 
 class Decoder:
-    def __init__(self, graph: DecodeGraph) -> None:
-        self._graph = graph
-        self._seconds = math.inf  # for a token
+    def __init__(self, graphs: Sequence[Graph]) -> None:
+        self._graphs = sorted(graphs, key=lambda graph: graph.rows)
+        self._seconds = {graph.rows: math.inf for graph in graphs}  # for a step
+        self.rows = self._graphs[-1].rows
 
-    @property
-    def run_length(self) -> int:
-        """How many tokens come in one go."""
-        return min(max(int(RUN_SECONDS / self._seconds), 1), LONGEST_RUN)
+    def run_length(self, rows: int) -> int:
+        """How many tokens each of so many gets in one go."""
+        return min(max(int(RUN_SECONDS / self._seconds[self._graph(rows).rows]), 1), LONGEST_RUN)
 
     @torch.inference_mode()
     def warm_up(self, model: Transformer) -> None:
-        """Compiles and captures, so that no answer waits for it."""
-        cache = cache_of(
-            model.args.n_layers, model.args.n_kv_heads, model.args.head_dim, model.args.max_seq_len,
-            dtype=model.norm.weight.dtype, device=model.norm.weight.device,
-        )  # fmt: skip
-        cache.reserve(2)
-        for _ in range(2):
-            self.likeliest(0, cache, 1)
+        """Compiles, so that no answer waits for it, or fails: what is compiled for two rows is so for all."""
+        args, weight = model.args, model.norm.weight
+        for rows in (1, 1, 2, 2):
+            caches = [
+                cache_of(
+                    args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len,
+                    dtype=weight.dtype, device=weight.device,
+                )
+                for _ in range(min(rows, self.rows))
+            ]  # fmt: skip
+            for cache in caches:
+                cache.reserve(1)
+            self.likeliest([0] * len(caches), caches, 1)
 
     @torch.inference_mode()
-    def logits(self, token: int, cache: KVCache) -> Tensor:
-        """Reads `token` behind what `cache` holds, which has room for it, and which it joins: (vocabulary,) float32."""
-        self._start(token, cache)
-        self._graph.step()
-        cache.advance(1)
-        return self._graph.logits.clone()  # the next step writes there
+    def logits(self, tokens: Sequence[int], caches: Sequence[KVCache]) -> Tensor:
+        """Reads a token behind what each cache holds, which has room for it, and which it joins: (rows, vocabulary)."""
+        graph = self._started(tokens, caches)
+        graph.step()
+        for cache in caches:
+            cache.advance(1)
+        return graph.logits_of(len(caches)).clone()  # the next step writes there
 
     @torch.inference_mode()
-    def likeliest(self, token: int, cache: KVCache, count: int) -> list[int]:
-        """Reads `token`, and gives the `count` tokens that follow if the likeliest is always chosen.
+    def likeliest(self, tokens: Sequence[int], caches: Sequence[KVCache], count: int) -> list[list[int]]:
+        """Reads a token behind each cache, and gives the `count` that follow if the likeliest is always chosen.
 
         All but the last of them are read, too, and join the cache, which has room for `count`.
 
@@ -88,20 +110,23 @@ class Decoder:
             ArithmeticError: logits are not finite.
         """
         began = time.perf_counter()
-        start = cache.length
-        self._start(token, cache)
+        graph = self._started(tokens, caches)
         for _ in range(count):
-            self._graph.step()
-        tokens, peaks = self._graph.said(start, start + count)  # waits for the GPU
-        if not all(map(math.isfinite, peaks)):
+            graph.step()
+        said, peaks = graph.said(len(caches), count)
+        if not all(math.isfinite(peak) for its_peaks in peaks for peak in its_peaks):
             raise ArithmeticError(NOT_FINITE)
-        cache.advance(count)
-        self._seconds = (time.perf_counter() - began) / count
-        return tokens
+        for cache in caches:
+            cache.advance(count)
+        self._seconds[graph.rows] = (time.perf_counter() - began) / count
+        return said
 
-    def _start(self, token: int, cache: KVCache) -> None:
-        assert isinstance(cache, PagedCache), "the kernels read pages"
-        self._graph.start(token, cache.length, cache.pages)
+    def _started(self, tokens: Sequence[int], caches: Sequence[KVCache]) -> Graph:
+        graph = self._graph(len(caches))
+        paged = [cache for cache in caches if isinstance(cache, PagedCache)]
+        assert len(paged) == len(caches), "the kernels read pages"
+        graph.start(tokens, [cache.length for cache in paged], [cache.pages for cache in paged])
+        return graph
 
-
-NOT_FINITE = "the model gave logits that are not finite (NaN or infinity): its weights are damaged"
+    def _graph(self, rows: int) -> Graph:
+        return next(graph for graph in self._graphs if graph.rows >= rows)

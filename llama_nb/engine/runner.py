@@ -73,7 +73,7 @@ class Runner:
         decoder: Decoder | None = None,
     ) -> None:
         self.device = device
-        self.max_batch_size = max_batch_size or MAX_BATCH_SIZE.get(device.type, 8)
+        self.max_batch_size = max_batch_size or default_batch_size(device)
         self._model = model
         self._dtype = dtype
         self._decoder = decoder
@@ -91,8 +91,8 @@ class Runner:
 
         A sequence that fails does so alone, unless the machine does.
         """
-        if len(sequences) == 1 and self._may_run(sequences[0]):
-            return {sequences[0]: _attempt(self._run, sequences[0])}
+        if self._decoder is not None and len(sequences) <= self._decoder.rows and all(map(self._may_run, sequences)):
+            return self._run(sequences, self._decoder)
         limit = self._chunk if len(sequences) == 1 else self._chunk_beside_others
         guesses = GUESSED // len(sequences)
         prepared = {sequence: _attempt(self._prepare, sequence, limit, guesses) for sequence in sequences}
@@ -142,8 +142,7 @@ class Runner:
         """Whether several tokens may follow before anybody looks at one: nothing depends on them but the next."""
         request = sequence.request
         return (
-            self._decoder is not None
-            and bool(sequence.generated)
+            bool(sequence.generated)
             and len(sequence.unread(2)) == 1
             and not (sequence.constraint or sequence.opening or sequence.forced)
             and request.logprobs is None
@@ -151,17 +150,32 @@ class Runner:
             and request.sampling.repetition_penalty == 1
         )
 
-    def _run(self, sequence: Sequence) -> list[Chosen]:
-        """The next tokens of a greedy answer."""
-        decoder, slot = self._decoder, sequence.slot
-        assert decoder is not None and slot is not None, "it may run"
-        (token,) = sequence.unread(2)
-        count = min(decoder.run_length, sequence.room - len(sequence.generated))
-        slot.cache.length = len(slot.tokens)
-        self.slots.reserve(slot, slot.cache.length + count)
-        tokens = decoder.likeliest(token, slot.cache, count)
-        slot.tokens += [token, *tokens[:-1]]
-        return [Chosen(one, None) for one in tokens]
+    def _run(self, sequences: list[Sequence], decoder: Decoder) -> dict[Sequence, Read]:
+        """The next tokens of greedy answers. Where they fail together, each is tried alone."""
+        room = min(sequence.room - len(sequence.generated) for sequence in sequences)
+        count = min(decoder.run_length(len(sequences)), room)
+        try:
+            said = self._with_memory(lambda: self._said(sequences, decoder, count))
+        except Exception as error:
+            failure = _bare(error)
+        else:
+            return {
+                sequence: [Chosen(token, None) for token in its] for sequence, its in zip(sequences, said, strict=True)
+            }
+        if len(sequences) == 1:
+            return {sequences[0]: failure}
+        return {sequence: read for one in sequences for sequence, read in self._run([one], decoder).items()}
+
+    def _said(self, sequences: list[Sequence], decoder: Decoder, count: int) -> list[list[int]]:
+        slots = [slot for sequence in sequences if (slot := sequence.slot) is not None]
+        for slot in slots:
+            slot.cache.length = len(slot.tokens)
+            self.slots.reserve(slot, slot.cache.length + count)
+        tokens = [sequence.unread(2)[0] for sequence in sequences]
+        said = decoder.likeliest(tokens, [slot.cache for slot in slots], count)
+        for slot, token, its in zip(slots, tokens, said, strict=True):
+            slot.tokens += [token, *its[:-1]]
+        return said
 
     def _prepare(self, sequence: Sequence, limit: int, guesses: int) -> Reading:
         """What `sequence` reads next, with memory for it: at most `limit` tokens, and so many `guesses`."""
@@ -207,8 +221,23 @@ class Runner:
         """As `_read`. A pass that fails leaves the tokens of every slot as they were."""
         for reading in readings:
             reading.slot.cache.length = len(reading.slot.tokens)
-        if self._decoder is not None and [reading.tokens[1:] for reading in readings] == [[]] and readings[0].wanted:
-            return [self._step_of(readings[0], self._decoder)]
+        steps = [number for number, reading in enumerate(readings) if len(reading.tokens) == reading.wanted == 1]
+        steps = steps[: self._decoder.rows if self._decoder is not None else 0]
+        rest = [number for number in range(len(readings)) if number not in steps]
+        found: dict[int, Tensor] = {}
+        if steps and self._decoder is not None:
+            tokens, caches = zip(
+                *((readings[number].tokens[0], readings[number].slot.cache) for number in steps), strict=True
+            )
+            found |= zip(steps, self._decoder.logits(tokens, caches).split(1), strict=True)
+        if rest:
+            found |= zip(rest, self._pass([readings[number] for number in rest]), strict=True)
+        for reading in readings:
+            reading.slot.tokens += reading.tokens
+        return [found[number] for number in range(len(readings))]
+
+    def _pass(self, readings: list[Reading]) -> list[Tensor]:
+        """The model's own, for all of them together."""
         counts = [len(reading.tokens) for reading in readings]
         caches = [reading.slot.cache for reading in readings]
         cache = caches[0] if len(caches) == 1 else Rows(caches, counts)
@@ -220,14 +249,7 @@ class Runner:
             at += range(end - reading.wanted, end)
         every = None if len(at) == len(tokens) else at
         logits = self._model(torch.tensor([tokens], device=self.device), cache, at=every)[0]
-        for reading in readings:
-            reading.slot.tokens += reading.tokens
         return list(logits.split([reading.wanted for reading in readings]))
-
-    def _step_of(self, reading: Reading, decoder: Decoder) -> Tensor:
-        logits = decoder.logits(reading.tokens[0], reading.slot.cache)
-        reading.slot.tokens += reading.tokens
-        return logits[None]
 
     def _with_memory(self, act: Callable[[], T]) -> T:
         """What `act` gives; where it finds no memory, all that is kept goes, and it is tried once more."""
@@ -299,6 +321,10 @@ class Runner:
     def _is_complete(self, sequence: Sequence) -> bool:
         """Whether the last of the forced tokens is that of the answer."""
         return _is_held_to_its_end(sequence) or len(sequence.generated) + len(sequence.forced) >= sequence.room
+
+
+def default_batch_size(device: torch.device) -> int:
+    return MAX_BATCH_SIZE.get(device.type, 8)
 
 
 def _is_held_to_its_end(sequence: Sequence) -> bool:

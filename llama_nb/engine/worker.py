@@ -156,7 +156,7 @@ def _load(start: Start, connection: Connection) -> Generator:
         from llama_nb.engine import checkpoint
         from llama_nb.engine.decoder import decoder_of
         from llama_nb.engine.quantize import pack_linears, stored_bytes
-        from llama_nb.engine.runner import Runner
+        from llama_nb.engine.runner import Runner, default_batch_size
         from llama_nb.prompt_format.encode import DialogEncoder
 
         device = _device(start.device)
@@ -187,14 +187,9 @@ def _load(start: Start, connection: Connection) -> Generator:
         dtype = model.norm.weight.dtype
         parameters = model.args.parameters
         _compute_alone_if_small(device, parameters)
-        runner = Runner(
-            model,
-            device,
-            dtype,
-            max_batch_size=start.max_batch_size,
-            prompt_lookup=start.prompt_lookup,
-            decoder=decoder_of(model, progress),
-        )
+        rows = start.max_batch_size or default_batch_size(device)
+        decoder = decoder_of(model, rows, progress)
+        runner = Runner(model, device, dtype, max_batch_size=rows, prompt_lookup=start.prompt_lookup, decoder=decoder)
         ready = Ready(
             device=str(device),
             dtype=str(dtype).removeprefix("torch."),

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from llama_nb.engine.decoder import cache_of
-from llama_nb.engine.graph import DecodeGraph
 from llama_nb.engine.model import ModelArgs, Transformer
 from llama_nb.engine.quantize import small_linear, stored_bytes
+from llama_nb.engine.row_graph import RowGraph
 
 SHAPES = {
     "1b": ModelArgs(2048, 16, 32, 8, 8192, 128_256, 40_960, tied_head=True),
@@ -48,7 +48,7 @@ def main() -> None:
 def figures(options: argparse.Namespace) -> dict[str, Any]:
     model = model_of(SHAPES[options.shape], options.quantization)
     model.cache_kind = cache_of
-    graph = DecodeGraph(model, early=options.early, ahead_bytes=int(options.ahead * 2**20))
+    graph = RowGraph(model, early=options.early, ahead_bytes=int(options.ahead * 2**20))
     read = stored_bytes(model) - (0 if model.args.tied_head else model.tok_embeddings.weight.nbytes)
     copied = copy_bandwidth(read)
     found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), **vars(options), "bytes_per_token": read}
@@ -60,7 +60,7 @@ def figures(options: argparse.Namespace) -> dict[str, Any]:
             page.normal_()
 
         def steps(context: int = context) -> None:
-            graph.start(7, context, cache.pages)  # type: ignore[attr-defined]
+            graph.start([7], [context], [cache.pages])  # type: ignore[attr-defined]
             for _ in range(STEPS):
                 graph.step()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,53 +26,66 @@ from tests.engine.test_lookup import REQUESTS
 
 
 class ModelGraph:
-    """As `DecodeGraph`, one pass of the model for each step."""
+    """As those of a GPU, a pass of the model for each step of each row."""
 
-    def __init__(self, model: Transformer) -> None:
-        self._model = model
-        self._said: dict[int, tuple[int, float]] = {}
+    def __init__(self, model: Transformer, rows: int) -> None:
+        self._model, self.rows = model, rows
         self.steps = 0
+        self.fails: int | None = None  # the token after which logits are not finite
 
-    def start(self, token: int, position: int, pages: Sequence[Tensor]) -> None:
+    def start(self, tokens: Sequence[int], positions: Sequence[int], pages: Sequence[Sequence[Tensor]]) -> None:
+        assert len(tokens) <= self.rows
+        self._tokens, self._caches = list(tokens), list(map(self._cache_of, pages, positions))
+        self._said: list[list[tuple[int, float]]] = [[] for _ in tokens]
+
+    def _cache_of(self, pages: Sequence[Tensor], length: int) -> PagedCache:
         args = self._model.args
-        self._token = token
-        self._cache = PagedCache(args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=pages[0].dtype)
+        cache = PagedCache(args.n_layers, args.n_kv_heads, args.head_dim, args.max_seq_len, dtype=pages[0].dtype)
         for at, page in enumerate(pages):
-            self._cache._hold(at, Page(page))
-        self._cache.length = position
+            cache._hold(at, Page(page))
+        cache.length = length
+        return cache
 
     def step(self) -> None:
         self.steps += 1
-        place = self._cache.length
-        assert place < self._cache.room, "who steps on has reserved the memory"
-        self.logits = self._model(torch.tensor([[self._token]]), self._cache)[0, -1]
-        self._token = int(self.logits.argmax())
-        self._said[place] = (self._token, float(self.logits.max()))
+        assert all(cache.length < cache.room for cache in self._caches), "who steps on has reserved the memory"
+        pairs = zip(self._tokens, self._caches, strict=True)
+        self.logits = torch.stack([self._model(torch.tensor([[token]]), cache)[0, -1] for token, cache in pairs])
+        for row, (token, logits) in enumerate(zip(self._tokens, self.logits, strict=True)):
+            self._tokens[row] = int(logits.argmax())
+            peak = float("nan") if token == self.fails else float(logits.max())
+            self._said[row].append((self._tokens[row], peak))
 
-    def said(self, start: int, end: int) -> tuple[list[int], list[float]]:
-        tokens, peaks = zip(*(self._said[place] for place in range(start, end)), strict=True)
-        return list(tokens), list(peaks)
+    def logits_of(self, count: int) -> Tensor:
+        return self.logits[:count]
+
+    def said(self, count: int, steps: int) -> tuple[list[list[int]], list[list[float]]]:
+        last = [its[-steps:] for its in self._said[:count]]
+        return [[token for token, _ in its] for its in last], [[peak for _, peak in its] for its in last]
 
 
 class AnyLength(Decoder):
     chance = random.Random(0)
 
-    @property
-    def run_length(self) -> int:
+    def run_length(self, rows: int) -> int:
         return self.chance.randint(1, 9)
 
 
 class Eights(Decoder):
-    run_length = 8
+    def run_length(self, rows: int) -> int:
+        return 8
 
 
-def stepwise(folder: Path, kind: Callable[[Any], Decoder] = AnyLength, **wishes: Any) -> Stepwise:
-    made = Stepwise(folder, **wishes)
-    made.graph = ModelGraph(made.runner._model)  # type: ignore[attr-defined]
-    made.runner._model.cache_kind = cache_of
-    made.runner._decoder = kind(made.graph)  # type: ignore[attr-defined]
-    made.runner._prompt_lookup = False
-    return made
+class Running(Stepwise):
+    """A generator with a decoder."""
+
+    def __init__(self, folder: Path, kind: type[Decoder] = AnyLength, **wishes: Any) -> None:
+        super().__init__(folder, **wishes)
+        model = self.runner._model
+        model.cache_kind = cache_of
+        self.graphs = [ModelGraph(model, rows) for rows in (1, 2, 4)]
+        self.runner._decoder = kind(self.graphs)
+        self.runner._prompt_lookup = False
 
 
 @pytest.fixture(scope="module", params=["guide", "endless"])
@@ -87,13 +100,13 @@ def plain(folder: Path) -> list[Said]:
 
 @pytest.mark.parametrize("number", range(len(REQUESTS)))
 def test_an_answer_is_the_same(number: int, folder: Path, plain: list[Said]) -> None:
-    running = stepwise(folder)
+    running = Running(folder)
     for _ in range(3):  # what is kept of the first is gone on with
         assert running.answer(REQUESTS[number]) == plain[number]
 
 
 def test_answers_one_after_the_other_are_the_same(folder: Path, plain: list[Said]) -> None:
-    running = stepwise(folder)
+    running = Running(folder)
     for number in random.Random(0).choices(range(len(REQUESTS)), k=full(20, 200)):
         assert running.answer(REQUESTS[number]) == plain[number]
 
@@ -103,15 +116,15 @@ def test_answers_one_after_the_other_are_the_same(folder: Path, plain: list[Said
 def test_so_are_those_of_many_who_come_and_go(
     rows: int, budget: int | None, talker: Path, asked: list[tuple[Submit, list[int]]]
 ) -> None:
-    running = stepwise(talker, rows=rows)
+    running = Running(talker, rows=rows)
     if budget is not None:
         running.runner.slots.budget = budget * running.runner._new_cache().bytes_per_token
     assert wrong_answers(running, asked, random.Random(rows), full(16, 200)) == 0
-    assert running.graph.steps > 0  # type: ignore[attr-defined]
+    assert [graph.steps > 0 for graph in running.graphs] == [True, rows > 1, rows > 2]
 
 
 def test_a_lone_greedy_answer_takes_few_steps_of_the_generator(endless: Path) -> None:
-    running = stepwise(endless, Eights)
+    running = Running(endless, Eights)
     running.submit(live.request("the thing", max_tokens=60))
     steps = 0
     while running.step():
@@ -119,36 +132,47 @@ def test_a_lone_greedy_answer_takes_few_steps_of_the_generator(endless: Path) ->
     assert steps <= 60 / 8 + 3
 
 
+def test_greedy_answers_together_take_few_steps_of_the_generator(endless: Path) -> None:
+    running = Running(endless, Eights)
+    requests = [live.request(text, max_tokens=60) for text in ("the thing", "x", "another")]
+    numbers = [running.submit(request) for request in requests]
+    steps = 0
+    while running.step():
+        steps += 1
+    assert steps <= 60 / 8 + 6
+    assert [running.said(number) for number in numbers] == [Stepwise(endless).answer(request) for request in requests]
+
+
 def test_logits_that_are_not_finite_fail_the_answer_alone(endless: Path) -> None:
-    running = stepwise(endless)
-    said = running.answer(REQUESTS[0])
-    graph = running.graph  # type: ignore[attr-defined]
-    honest = graph.said
-    graph.said = lambda start, end: ([0] * (end - start), [float("nan")] * (end - start))
-    number = running.submit(REQUESTS[0])
+    requests = [live.request(text, max_tokens=30) for text in ("the thing", "x")]
+    one, other = (Running(endless).answer(request) for request in requests)
+    running = Running(endless)
+    (bad,) = set(one[0][:1]) - set(other[0])  # what only the first says
+    for graph in running.graphs:
+        graph.fails = bad
+    numbers = [running.submit(request) for request in requests]
     running.finish()
-    (failed,) = [event for event in running.events[number] if isinstance(event, Failed)]
+    (failed,) = [event for event in running.events[numbers[0]] if isinstance(event, Failed)]
     assert "not finite" in failed.message
-    graph.said = honest
-    assert running.answer(REQUESTS[0]) == said
+    assert running.said(numbers[1]) == other
 
 
 @pytest.mark.parametrize(("seconds", "length"), [(0.001, 20), (0.004, 5), (0.03, 1), (1e-6, LONGEST_RUN)])
 def test_a_run_is_short_enough_for_those_who_wait(seconds: float, length: int) -> None:
-    decoder = Decoder(SimpleNamespace())  # type: ignore[arg-type]
-    assert decoder.run_length == 1, "nothing is known yet"
-    decoder._seconds = seconds
-    assert decoder.run_length == length
+    decoder = Decoder([SimpleNamespace(rows=1), SimpleNamespace(rows=8)])  # type: ignore[list-item]
+    assert decoder.run_length(5) == 1, "nothing is known yet"
+    decoder._seconds[8] = seconds
+    assert (decoder.run_length(5), decoder.run_length(1)) == (length, 1)
 
 
 def test_where_kernels_cannot_be_compiled_the_model_takes_the_steps(caplog: pytest.LogCaptureFixture) -> None:
     gpu = SimpleNamespace(
         norm=SimpleNamespace(weight=SimpleNamespace(device=torch.device("cuda"))), args=SimpleNamespace(ranks=1)
     )
-    assert decoder_of(gpu, lambda stage, share: None) is None  # type: ignore[arg-type]
+    assert decoder_of(gpu, 4, lambda stage, share: None) is None  # type: ignore[arg-type]
     assert "kernels could not be compiled" in caplog.text
 
 
 def test_on_a_cpu_there_is_no_decoder() -> None:
     cpu = SimpleNamespace(norm=SimpleNamespace(weight=torch.ones(1)), args=SimpleNamespace(ranks=1))
-    assert decoder_of(cpu, lambda stage, share: None) is None  # type: ignore[arg-type]
+    assert decoder_of(cpu, 4, lambda stage, share: None) is None  # type: ignore[arg-type]

@@ -72,21 +72,18 @@ def prefilled(model: Transformer, tokens: Tensor) -> PagedCache:
 
 
 def graph_of(model: Transformer, **options: Any) -> Any:
-    from llama_nb.engine.graph import DecodeGraph
     from llama_nb.engine.kernels.launch import Tile
+    from llama_nb.engine.row_graph import RowGraph
 
     if DEVICE.type == "cpu":
         options = {"tiles": dict.fromkeys(FEW_PROGRAMS, Tile(16, 64, 4))} | options
-    return DecodeGraph(model, **{"splits": 4} | options)
+    return RowGraph(model, **{"splits": 4} | options)
 
 
 def start(graph: Any, model: Transformer, cache: PagedCache, position: int = PREFILL) -> PagedCache:
     """Token 7 comes next, behind a copy of what `cache` holds."""
-    copy = model.new_cache(ROOM)
-    assert isinstance(copy, PagedCache)
-    copy.copy(cache, 0, PREFILL)
-    copy.reserve(ROOM)
-    graph.start(7, position, copy.pages)
+    copy = start_of(model, cache)
+    graph.start([7], [position], [copy.pages])
     return copy
 
 
@@ -123,7 +120,7 @@ def test_steps_are_those_of_the_model(dtype: torch.dtype, heads: int, kv_heads: 
         assert int(graph.position) == PREFILL + step + 1
         tokens.append(int(graph.token))  # of the graph: in bfloat16 another may be the likeliest by a hair
         assert tokens[-1] == int(graph.logits.argmax())
-    said, peaks = graph.said(PREFILL, PREFILL + STEPS)
+    (said,), (peaks,) = graph.said(1, STEPS)
     assert said == tokens[1:] and peaks[-1] == float(graph.logits.max())
     end = PREFILL + STEPS - PAGE
     for held, written in zip(cache.pages, copy.pages, strict=True):
@@ -200,9 +197,7 @@ def test_the_model_goes_on_with_views_of_the_graphs_weights(tied: bool) -> None:
 @torch.inference_mode()
 def test_steps_of_a_model_with_small_weights(scheme: str) -> None:
     model = model_of(heads=8)  # 128 inputs and 96: groups of 128, and of 32
-    for name, layer in list(model.named_modules()):
-        if isinstance(layer, nn.Linear):
-            model.set_submodule(name, small(layer.weight.detach(), "int8" if "output" in name else scheme))
+    make_small(model, scheme)
     cache = prefilled(model, some_tokens())
     from llama_nb.engine.kernels.launch import Tile
 
@@ -212,6 +207,12 @@ def test_steps_of_a_model_with_small_weights(scheme: str) -> None:
     assert error(graph.logits, one_more(model, cache)) <= TOLERANCE[torch.float32]
 
 
+def make_small(model: Transformer, scheme: str) -> None:
+    for name, layer in list(model.named_modules()):
+        if isinstance(layer, nn.Linear):
+            model.set_submodule(name, small(layer.weight.detach(), "int8" if "output" in name else scheme))
+
+
 def small(weight: Tensor, scheme: str) -> nn.Module:
     """As a GPU has them: on a CPU, `small_linear` would pack int4 for torch's operation."""
     if scheme == "int4":
@@ -219,6 +220,52 @@ def small(weight: Tensor, scheme: str) -> nn.Module:
     if scheme == "fp8":
         return RowScaledLinear(weight, torch.float8_e4m3fn, 448.0)
     return RowScaledLinear(weight, torch.int8, 127)
+
+
+# Steps of several rows ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("scheme", [None, "int8"])
+@torch.inference_mode()
+def test_steps_of_several_rows_are_those_of_each_alone(scheme: str | None, count: int) -> None:
+    from llama_nb.engine.rows_graph import RowsGraph
+
+    model = model_of(heads=6, kv_heads=2)
+    if scheme:
+        make_small(model, scheme)
+    turns = model.rotations.real.contiguous(), model.rotations.imag.contiguous()
+    graph = RowsGraph(model, 4, turns)
+    caches = []
+    for length in (PREFILL, 3, PAGE - 1, 130)[:count]:
+        model.cache_kind = PagedCache
+        caches.append(model.new_cache(ROOM))
+        model(some_tokens()[:, :length], caches[-1])
+        caches[-1].reserve(length + STEPS)
+    for again in range(2):  # the second time one row is another's
+        copies = [start_of(model, cache) for cache in caches]
+        graph.start([7] * count, [cache.length for cache in caches], [copy.pages for copy in copies])
+        tokens = [[7] for _ in caches]
+        lengths = [cache.length for cache in caches]
+        for _ in range(STEPS):
+            expected = torch.stack([one_more(model, cache, its[-1]) for cache, its in zip(caches, tokens, strict=True)])
+            graph.step()
+            assert error(graph.logits_of(count), expected) <= TOLERANCE[torch.float32]
+            for its, token in zip(tokens, graph.logits_of(count).argmax(-1).tolist(), strict=True):
+                its.append(token)
+        said, peaks = graph.said(count, STEPS)
+        assert said == [its[1:] for its in tokens] and len(peaks) == count
+        for cache, length in zip(caches, lengths, strict=True):
+            cache.length = length
+        caches = caches[::-1] if not again else caches
+
+
+def start_of(model: Transformer, cache: PagedCache) -> PagedCache:
+    copy = model.new_cache(ROOM)
+    assert isinstance(copy, PagedCache)
+    copy.copy(cache, 0, cache.length)
+    copy.reserve(ROOM)
+    return copy
 
 
 # Its parts ------------------------------------------------------------------------------------------------------------
@@ -253,7 +300,7 @@ def check_attention(length: int, *, most: int, heads: int, kv_heads: int, size: 
             part = source[:, at * PAGE : (at + 1) * PAGE]
             held[:, : part.shape[1]] = part
     table = Table(count, pages.shape[1:], q.dtype, DEVICE)
-    table.set([pages[page] for page in order])
+    table.set(0, [pages[page] for page in order])
     splits = Splits(heads, kv_heads, size, DEVICE, most)
     position = torch.tensor(length - 1, device=DEVICE)
     expected = plain_attend(q[None, :, None], keys[None], values[None]).flatten()

@@ -1,4 +1,4 @@
-"""Attention of one new token over all before. Its keys and values are read once for all query heads of their group.
+"""Attention of one new token of each row over all before: keys and values are read once for all heads of a group.
 
 The tokens of a key-value head are split among programs; the last of them to finish puts the splits together.
 """
@@ -24,15 +24,23 @@ AT_ONCE = 16  # splits put together at a time
 
 @triton.jit
 def _attend_kernel(
-    q, base, distances, position, mixed, peaks, sums, arrived, y, ahead, first_key, scale,
+    q, base, distances, positions, mixed, peaks, sums, arrived, y, ahead, first_key, most_pages, scale,
     G: tl.constexpr, HEADS: tl.constexpr, PAGE: tl.constexpr,
     PADDED: tl.constexpr, D: tl.constexpr, S: tl.constexpr, FEWEST: tl.constexpr,
     TOKENS: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
     AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """mixed (H, S, D), peaks and sums (H, S) float32; arrived (H / G,) counts the splits, and is 0 again at the end."""
+    """Of each row: mixed (H, S, D), peaks, sums (H, S) float32; arrived (H / G,) counts the splits, and is 0 at the end."""
     begin(ahead, AHEAD, LANES, EARLY)
-    length = tl.load(position).to(tl.int32) + 1
+    row = tl.program_id(2)
+    length = tl.load(positions + row).to(tl.int32) + 1
+    distances += row * most_pages
+    q += row * HEADS * G * D
+    y += row * HEADS * G * D
+    mixed += row * HEADS * G * S * D
+    peaks += row * HEADS * G * S
+    sums += row * HEADS * G * S
+    arrived += row * HEADS
     share = tl.maximum(tl.cdiv(tl.cdiv(length, S), TOKENS) * TOKENS, FEWEST)
     head, split = tl.program_id(0), tl.program_id(1)
     first = split * share
@@ -111,25 +119,30 @@ def _combine(
 class Splits:
     """Where the splits of one attention meet; one after the other may use the same."""
 
-    def __init__(self, heads: int, kv_heads: int, size: int, device: torch.device, most: int = SPLITS) -> None:
+    def __init__(
+        self, heads: int, kv_heads: int, size: int, device: torch.device, most: int = SPLITS, *, rows: int = 1
+    ) -> None:
         self.most = most
-        self.mixed = torch.empty(heads, most, size, dtype=torch.float32, device=device)
-        self.peaks = torch.empty(heads, most, dtype=torch.float32, device=device)
-        self.sums = torch.empty(heads, most, dtype=torch.float32, device=device)
-        self.arrived = torch.zeros(kv_heads, dtype=torch.int32, device=device)
+        self.mixed = torch.empty(rows, heads, most, size, dtype=torch.float32, device=device)
+        self.peaks = torch.empty(rows, heads, most, dtype=torch.float32, device=device)
+        self.sums = torch.empty(rows, heads, most, dtype=torch.float32, device=device)
+        self.arrived = torch.zeros(rows, kv_heads, dtype=torch.int32, device=device)
 
 
 def attend(
-    q: Tensor, table: Table, layer: int, position: Tensor, splits: Splits, y: Tensor, start: Start = PLAIN,
+    q: Tensor, table: Table, layer: int, positions: Tensor, splits: Splits, y: Tensor, start: Start = PLAIN,
     *, fewest: int = FEWEST_TOKENS, block: int = BLOCK, warps: int = 4, stages: int = 3,
 ) -> None:  # fmt: skip
-    """q (H · D,) sees the keys and values of `layer` that the table leads to, up to `position` () → y (H · D,)."""
+    """Each row of q (rows, H · D) sees the keys and values of `layer` that the table leads to → y (rows, H · D).
+
+    It sees those up to its own of the `positions` (rows,).
+    """
     heads, size = table.kv_heads, table.head_dim
-    group = q.numel() // (heads * size)
+    group = q.numel() // (table.rows * heads * size)
     assert table.page % block == 0 and fewest % block == 0, "a block lies in one page"
-    _attend_kernel[(heads, splits.most)](
-        q, table.base, table.distances, position, splits.mixed, splits.peaks, splits.sums, splits.arrived, y,
-        first_key=table.first_key(layer), scale=math.log2(math.e) / math.sqrt(size),
+    _attend_kernel[(heads, splits.most, table.rows)](
+        q, table.base, table.distances, positions, splits.mixed, splits.peaks, splits.sums, splits.arrived, y,
+        first_key=table.first_key(layer), most_pages=table.most, scale=math.log2(math.e) / math.sqrt(size),
         G=group, HEADS=heads, PAGE=table.page,
         PADDED=max(SMALLEST_DOT, triton.next_power_of_2(group)), D=size, S=splits.most, FEWEST=fewest,
         TOKENS=block, SPLITS_AT_ONCE=AT_ONCE, GROUP=triton.next_power_of_2(group),

@@ -55,12 +55,14 @@ def default_tile(weight: Weight) -> Tile:
     return Tile(2 if weight.outputs % 2 == 0 else 1, max(block, weight.group), 2)
 
 
-class DecodeGraph:
+class RowGraph:
     """Steps of `model` for one sequence at a time.
 
-    `start` says which token comes, and where; each `step` leaves the logits of what follows in `logits`, and the
-    likeliest in `token`, which the next step reads. Nothing checks that there is room: who steps on knows.
+    Each `step` leaves the logits of what follows in `logits`, and the likeliest in `token`, which the next step reads.
+    Nothing checks that there is room: who steps on knows.
     """
+
+    rows = 1
 
     def __init__(
         self,
@@ -88,7 +90,7 @@ class DecodeGraph:
         of_a_layer = zip(("qkv", "o", "w13", "w2"), self._weights[:4], strict=True)
         self._tiles = {name: default_tile(weight) for name, weight in of_a_layer}
         self._tiles |= {"head": default_tile(self._head)} | dict(tiles or {})
-        self._cosines, self._sines = model.rotations.real.contiguous(), model.rotations.imag.contiguous()
+        self.turns = model.rotations.real.contiguous(), model.rotations.imag.contiguous()
         self.token = torch.zeros((), dtype=torch.int64, device=device)
         self.position = torch.zeros((), dtype=torch.int64, device=device)
         self.logits = row(args.vocab_size, torch.float32)
@@ -96,22 +98,24 @@ class DecodeGraph:
         self._attended, self._hidden = row(args.n_heads * args.head_dim), row(args.hidden_dim)
         self._splits = attention.Splits(args.n_heads, args.n_kv_heads, args.head_dim, device, splits)
         self._highest = tokens.Highest(args.vocab_size, args.max_seq_len, device)
+        self._first = 0  # the position of the first step since the start
         self._graph: torch.cuda.CUDAGraph | None = None
         self._is_compiled = False
 
-    def start(self, token: int, position: int, pages: Sequence[Tensor]) -> None:
-        """The next step reads `token` as that at `position`: so many are in the `pages` of its cache."""
-        self._table.set(pages)
-        self.token.fill_(token)
-        self.position.fill_(position)
+    def start(self, tokens: Sequence[int], positions: Sequence[int], pages: Sequence[Sequence[Tensor]]) -> None:
+        self._table.set(0, pages[0])
+        self._first = positions[0]
+        self.token.fill_(tokens[0])
+        self.position.fill_(positions[0])
 
-    def said(self, start: int, end: int) -> tuple[list[int], list[float]]:
-        """What was chosen after the positions from `start` to `end`, and its logits; waits for the GPU.
+    def logits_of(self, count: int) -> Tensor:
+        return self.logits[None]
 
-        A logit that is not finite: so was one of that step, and what was chosen means nothing.
-        """
-        tokens = torch.stack((self._highest.said[start:end], self._highest.peaks[start:end].view(torch.int32))).cpu()
-        return tokens[0].tolist(), tokens[1].view(torch.float32).tolist()
+    def said(self, count: int, steps: int) -> tuple[list[list[int]], list[list[float]]]:
+        # In one piece: each would wait for the GPU anew.
+        chosen, peaks = (held[self._first : self._first + steps] for held in (self._highest.said, self._highest.peaks))
+        both = torch.stack((chosen, peaks.view(torch.int32))).cpu()
+        return [both[0].tolist()], [both[1].view(torch.float32).tolist()]
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -146,7 +150,7 @@ class DecodeGraph:
         qkv, o, w13, w2, following = [*self._weights, self._head][4 * index : 4 * index + 5]
         norm = block.attention_norm
         products.qkv(
-            x, qkv, norm.weight, norm.eps, self._cosines, self._sines, self.position, self._q,
+            x, qkv, norm.weight, norm.eps, *self.turns, self.position, self._q,
             self._table, index, tiles["qkv"], self._start(),
         )  # fmt: skip
         attention.attend(self._q, self._table, index, self.position, self._splits, self._attended, self._start(o))
