@@ -139,7 +139,7 @@ def test_greedy_answers_together_take_few_steps_of_the_generator(endless: Path) 
     steps = 0
     while running.step():
         steps += 1
-    assert steps <= 60 / 8 + 6
+    assert steps <= 60 / 8 + 10  # of the first ones some read the prompts
     assert [running.said(number) for number in numbers] == [Stepwise(endless).answer(request) for request in requests]
 
 

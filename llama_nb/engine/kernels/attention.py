@@ -30,7 +30,7 @@ def _attend_kernel(
     TOKENS: tl.constexpr, SPLITS_AT_ONCE: tl.constexpr, GROUP: tl.constexpr,
     AHEAD: tl.constexpr, LANES: tl.constexpr, EARLY: tl.constexpr,
 ):  # fmt: skip
-    """Of each row: mixed (H, S, D), peaks, sums (H, S) float32; arrived (H / G,) counts the splits, and is 0 at the end."""
+    """Of each row: mixed (H, S, D), peaks, sums (H, S) float32; arrived (H / G,) counts the splits, 0 at the end."""
     begin(ahead, AHEAD, LANES, EARLY)
     row = tl.program_id(2)
     length = tl.load(positions + row).to(tl.int32) + 1

@@ -44,7 +44,7 @@ def _place_kernel(
 def place(
     qkv: Tensor, cosines: Tensor, sines: Tensor, positions: Tensor, q: Tensor, table: Table, layer: int
 ) -> None:  # fmt: skip
-    """qkv (rows, (H + 2 · K) · D) → q (rows, H · D), and keys and values of `layer` at `positions` (rows,) of the pages.
+    """qkv (rows, (H + 2 · K) · D) → q (rows, H · D), and keys and values of `layer` at the `positions` (rows,).
 
     cosines, sines (positions, D / 2) float32.
     """
