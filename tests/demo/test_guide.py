@@ -51,9 +51,9 @@ class Expectation:
 # Every third question or so, to be quick; `python -m llama_nb.demo` asks all. The numbers are a floor under what this
 # checkpoint can do, not what one would wish: raise them when a better one is trained.
 EXPECTATIONS = (
-    Expectation("about llama_nb", 12, 7),
-    Expectation("small talk, itself", 6, 5),
-    Expectation("too large a question", 6, 5),
+    Expectation("about llama_nb", 12, 10),
+    Expectation("small talk, itself", 6, 4),
+    Expectation("too large a question", 6, 4),
     Expectation("remembers", 6, 6),
     Expectation("calls a tool", 10, 8),
     Expectation("calls in tags", 6, 6),

@@ -24,7 +24,7 @@ from tests.demo.tool_cases import DUE, FORMATS, NOT_DUE, RESULTS, Call, ToolCase
 
 # Floors under what this checkpoint does: calls right, called for nothing. What is wished for is 0.95 and 0.03 of the
 # unseen: raise them when a better one is trained.
-FLOORS = {"known": (0.97, 0.02), "unseen": (0.90, 0.07), "fresh": (0.80, 0.10)}
+FLOORS = {"known": (0.96, 0.02), "unseen": (0.92, 0.06), "fresh": (0.87, 0.10)}
 TOLD = 0.95
 
 MODULES = (tool_cases, tool_cases_unseen, tool_cases_fresh)
